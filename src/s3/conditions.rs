@@ -194,11 +194,13 @@ impl ByteRange {
             return None;
         }
         let (first, last) = range.trim().split_once('-')?;
-        match (digits(first)?, digits(last)?) {
-            (None, Some(count)) => Some(Self::Last(count)),
-            (Some(first), None) => Some(Self::From(first)),
-            (Some(first), Some(last)) if first <= last => Some(Self::FromTo(first, last)),
-            _ => None,
+        match (first.trim(), last.trim()) {
+            ("", count) => number(count).map(Self::Last),
+            (first, "") => number(first).map(Self::From),
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                (first <= last).then_some(Self::FromTo(first, last))
+            }
         }
     }
 
@@ -234,13 +236,10 @@ impl fmt::Display for ByteRange {
     }
 }
 
-/// Digits or nothing; `None` for anything else. A number too large for 64 bits is the largest one.
-fn digits(text: &str) -> Option<Option<u64>> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some(None);
-    }
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| Some(text.parse().unwrap_or(u64::MAX)))
+/// A number of digits only. One too large for 64 bits is the largest one.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -249,40 +248,37 @@ mod tests {
 
     use super::{ByteRange, Conditions, ETag, Matches, Verdict};
 
-    fn tags(text: &str) -> Option<Matches> {
-        Some(Matches::parse(text))
-    }
-
-    fn check(conditions: Conditions, want: Verdict) {
+    fn check(conditions: &Conditions, want: Verdict) {
         let verdict = conditions.judge(&ETag::new("abc"), datetime!(2026-01-02 00:00:00.5 UTC));
         assert_eq!(verdict, want, "{conditions:?}");
     }
 
     #[test]
     fn conditions_in_s3s_order() {
+        let some = |text| Some(Matches::parse(text));
         let before = Some(datetime!(2026-01-01 00:00 UTC));
-        let same = Some(datetime!(2026-01-02 00:00 UTC));
+        let then = Some(datetime!(2026-01-02 00:00 UTC));
         let none = Conditions::default;
-        check(none(), Verdict::Go);
-        check(Conditions { if_match: tags("\"abc\""), ..none() }, Verdict::Go);
-        check(Conditions { if_match: tags("x, abc"), ..none() }, Verdict::Go);
-        check(Conditions { if_match: tags("*"), ..none() }, Verdict::Go);
-        check(Conditions { if_match: tags("\"x\""), ..none() }, Verdict::Failed("If-Match"));
-        check(Conditions { if_none_match: tags("W/\"abc\""), ..none() }, Verdict::NotModified);
-        check(Conditions { if_none_match: tags("\"x\""), ..none() }, Verdict::Go);
-        check(Conditions { if_modified_since: same, ..none() }, Verdict::NotModified);
-        check(Conditions { if_modified_since: before, ..none() }, Verdict::Go);
-        check(Conditions { if_unmodified_since: same, ..none() }, Verdict::Go);
+        check(&none(), Verdict::Go);
+        check(&Conditions { if_match: some("\"abc\""), ..none() }, Verdict::Go);
+        check(&Conditions { if_match: some("x, abc"), ..none() }, Verdict::Go);
+        check(&Conditions { if_match: some("*"), ..none() }, Verdict::Go);
+        check(&Conditions { if_match: some("\"x\""), ..none() }, Verdict::Failed("If-Match"));
+        check(&Conditions { if_none_match: some("W/\"abc\""), ..none() }, Verdict::NotModified);
+        check(&Conditions { if_none_match: some("\"x\""), ..none() }, Verdict::Go);
+        check(&Conditions { if_modified_since: then, ..none() }, Verdict::NotModified);
+        check(&Conditions { if_modified_since: before, ..none() }, Verdict::Go);
+        check(&Conditions { if_unmodified_since: then, ..none() }, Verdict::Go);
         check(
-            Conditions { if_unmodified_since: before, ..none() },
+            &Conditions { if_unmodified_since: before, ..none() },
             Verdict::Failed("If-Unmodified-Since"),
         );
         check(
-            Conditions { if_match: tags("abc"), if_unmodified_since: before, ..none() },
+            &Conditions { if_match: some("abc"), if_unmodified_since: before, ..none() },
             Verdict::Go,
         );
         check(
-            Conditions { if_none_match: tags("x"), if_modified_since: same, ..none() },
+            &Conditions { if_none_match: some("x"), if_modified_since: then, ..none() },
             Verdict::Go,
         );
     }

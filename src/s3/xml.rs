@@ -131,7 +131,7 @@ pub struct Element {
     /// Its text, blanks around it kept.
     pub text: String,
     /// The elements inside it.
-    pub children: Vec<Element>,
+    pub children: Vec<Self>,
 }
 
 impl Element {
@@ -178,7 +178,7 @@ pub fn read(bytes: &[u8], root: &str) -> Result<Element, Error> {
             Event::Text(text) => tree.append(&text.xml10_content())?,
             Event::CData(text) => tree.append(&text.xml10_content())?,
             Event::GeneralRef(reference) => {
-                tree.append(resolve(&reference)?.encode_utf8(&mut [0; 4]))?
+                tree.append(resolve(&reference)?.encode_utf8(&mut [0; 4]))?;
             }
             Event::Decl(_) | Event::Comment(_) => {}
             Event::PI(_) | Event::DocType(_) => return Err(malformed()),
@@ -289,11 +289,8 @@ mod tests {
 
     #[test]
     fn c55_attributes_are_passed_over_and_depth_is_bounded() {
-        let mut text = String::from("<Delete ");
-        for i in 0..100_000 {
-            text.push_str(&format!("xmlns:a{i}='b' "));
-        }
-        text.push_str("/>");
+        let attributes: Vec<_> = (0..100_000).map(|i| format!("xmlns:a{i}='b'")).collect();
+        let text = format!("<Delete {}/>", attributes.join(" "));
         assert!(read(text.as_bytes(), "Delete").is_ok());
         assert!(read("<a>".repeat(100_000).as_bytes(), "a").is_err());
         assert!(read("<a><b/></a>".repeat(2).as_bytes(), "a").is_err());
