@@ -1,1 +1,3 @@
-//! Placeholder room.
+//! The shell: a process that listens.
+
+pub mod azurite;
