@@ -1,1 +1,14 @@
-//! The one test binary.
+//! The one test binary: every test speaks to a gateway as its clients do, over HTTP.
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod buckets;
+mod harness;
+mod native;
