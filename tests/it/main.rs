@@ -10,5 +10,10 @@
 )]
 
 mod buckets;
+mod copy;
 mod harness;
+mod keys;
+mod metadata;
+mod multidelete;
 mod native;
+mod objects;

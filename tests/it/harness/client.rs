@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::chunks::{Frames, Streaming};
-use super::now;
 use super::signer::{Canonical, Signer, amz_date, encode, encode_key, sha256_hex};
 use super::wire::{Answer, Cut, Wire};
 use super::xml::Element;
+use super::{PATIENCE, now};
 
 /// One who sends requests: where to, and as whom.
 #[derive(Clone, Debug)]
@@ -492,7 +492,11 @@ impl Prepared {
     /// Sends it on a connection of its own.
     pub(crate) async fn try_send(self) -> Result<Answer, Cut> {
         let mut wire = self.client.wire().await;
-        wire.exchange(&self.bytes(), &self.method).await
+        let bytes = self.bytes();
+        let answer = wire.exchange(&bytes, &self.method);
+        tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_late| {
+            Err(Cut { answer: None, why: format!("no answer within {PATIENCE:?}") })
+        })
     }
 
     /// Sends it and wants a whole answer.

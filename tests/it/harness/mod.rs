@@ -27,6 +27,9 @@ pub(crate) use gateway::Gateway;
 pub(crate) use proxy::{Action, Proxy, Rule};
 pub(crate) use wire::Answer;
 
+/// When a test that waits for something is given up: long enough for the slowest machine.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
 /// The clock of the tests.
 #[expect(clippy::disallowed_methods, reason = "a client has a clock of its own")]
 pub(crate) fn now() -> OffsetDateTime {

@@ -62,7 +62,8 @@ impl Gate {
 
     /// Waits until a request stands at it.
     pub(crate) async fn arrived(&self) {
-        self.arrived.acquire().await.unwrap().forget();
+        let arrived = tokio::time::timeout(super::PATIENCE, self.arrived.acquire()).await;
+        arrived.expect("a request arrives").unwrap().forget();
     }
 
     /// Lets one request go.
