@@ -13,6 +13,7 @@ mod buckets;
 mod copy;
 mod harness;
 mod keys;
+mod listing;
 mod metadata;
 mod multidelete;
 mod native;
