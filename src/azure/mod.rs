@@ -27,6 +27,7 @@ mod documents;
 mod encoding;
 mod endpoint;
 mod entra;
+mod entra_http;
 mod error;
 mod headers;
 mod listing;

@@ -39,7 +39,11 @@ impl BlobStore {
         probed
     }
 
-    async fn try_out(&self, source: &BlobPath, target: &BlobPath) -> Result<Capabilities, BlobError> {
+    async fn try_out(
+        &self,
+        source: &BlobPath,
+        target: &BlobPath,
+    ) -> Result<Capabilities, BlobError> {
         let content = Content::from("probe");
         let options = PutOptions::default();
         let guard = Guard::Crc64(content.crc64());

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -222,7 +223,7 @@ fn add_query(target: &mut String, query: &[(&'static str, Cow<'static, str>)]) {
 /// `Bearer` and a token of `credential`, which keeps it as long as it is good.
 pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
     let token = credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| {
-        if matches!(cause.kind(), azure_core::error::ErrorKind::Io) {
+        if matches!(cause.kind(), ErrorKind::Io | ErrorKind::Connection) {
             return BlobError::unreachable(cause, false);
         }
         BlobError::refused_here(Kind::Unauthorised, cause)
