@@ -168,13 +168,13 @@ impl BlobError {
         Self::here(kind, cause)
     }
 
-    /// A read or a staging changes nothing that anybody sees, so nothing was applied.
-    pub(super) fn changes_nothing(mut self) -> Self {
+    /// A call without effect has changed nothing, however it ended.
+    pub(super) fn without_effect(mut self) -> Self {
         self.0.maybe_applied = false;
         self
     }
 
-    /// The call changes something, and its answer is lost.
+    /// The call may have been done although its answer cannot be read.
     pub(super) fn but_done(mut self) -> Self {
         self.0.maybe_applied = true;
         self

@@ -25,6 +25,7 @@ mod dates;
 mod deadline;
 mod documents;
 mod encoding;
+mod endpoint;
 mod entra;
 mod error;
 mod headers;
@@ -39,6 +40,8 @@ mod signer;
 mod source;
 mod store;
 mod transport;
+mod wire;
+mod xml;
 
 #[cfg(test)]
 mod scripted;
