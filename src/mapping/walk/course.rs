@@ -20,7 +20,7 @@ use crate::mapping::names::{KeySpace, NAME_UNITS_MAX, Range, units};
 use crate::mapping::{escape, packing};
 
 use super::bounds::{
-    HIGH_BYTES, HIGH_FIRST, HIGH_LAST, Kind, PAIR_BYTES, PAIR_FIRST, behind, kind, next, order,
+    HIGH_BYTES, HIGH_FIRST, HIGH_LAST, Kind, PAIR_BYTES, PAIR_FIRST, behind, fit, kind, next, order,
 };
 
 /// A place in the order of keys.
@@ -53,13 +53,38 @@ pub(super) enum Shape {
     Level,
 }
 
+/// Where a leg begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At the first name of all.
+    First,
+    /// At this name, or the first behind it.
+    At(String),
+    /// Behind the last name of all: there is nothing in it.
+    Nowhere,
+}
+
+impl Start {
+    fn at(name: Option<String>) -> Self {
+        name.and_then(fit).map_or(Self::Nowhere, Self::At)
+    }
+
+    /// The name, if there is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::At(name) => Some(name),
+            Self::First | Self::Nowhere => None,
+        }
+    }
+}
+
 /// A piece of Azure's order whose keys come next, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leg {
     pub(super) shape: Shape,
-    /// The name that it begins at.
-    pub(super) start: Option<String>,
-    /// The name that it ends before.
+    /// Where it begins.
+    pub(super) start: Start,
+    /// The name that it ends before; none: it goes to the end of the container.
     pub(super) stop: Option<String>,
     /// Up to this byte of its keys, the two orders cannot differ any more.
     pub(super) settled: usize,
@@ -223,27 +248,25 @@ impl Course {
                 if let Some(parent) = text.strip_suffix(HIGH_LAST) {
                     return Some(self.within(cursor, parent.len(), self.pairs(parent)));
                 }
-                (text, self.end(text))
+                (text, Start::at(self.end(text)))
             }
-            Cursor::After(text) => (text, Some(next(&self.name(text)))),
+            Cursor::After(text) => (text, Start::at(Some(next(&self.name(text))))),
         };
-        // Nothing is behind the last of all names.
-        let start = start?;
         let last = text.char_indices().rev().take_while(|(at, _)| *at >= from);
         let last = last.map(|(at, character)| (at, kind(character)));
         let (at, leg) = match last.into_iter().find(|(_, kind)| *kind != Kind::Low) {
-            None => (from, self.whole(Some(start))),
+            None => (from, self.whole(start)),
             Some((at, found)) => {
                 let parent = text.get(..at).unwrap_or_default();
                 let leg = if found == Kind::High { self.high(parent) } else { self.pairs(parent) };
-                (at, Leg { start: Some(start), is_detour: false, ..leg })
+                (at, Leg { start, is_detour: false, ..leg })
             }
         };
         Some(self.within(cursor, at, leg))
     }
 
     /// All that is listed, from `start` on.
-    fn whole(&self, start: Option<String>) -> Leg {
+    fn whole(&self, start: Start) -> Leg {
         Leg {
             shape: if self.levels { Shape::Level } else { Shape::Flat },
             start,
@@ -262,7 +285,7 @@ impl Course {
             settled: parent.len() + HIGH_BYTES,
             then: Some(Cursor::Past(format!("{parent}{HIGH_LAST}"))),
             is_detour: true,
-            ..self.whole(Some(format!("{}{HIGH_FIRST}", self.open(parent))))
+            ..self.whole(Start::at(Some(format!("{}{HIGH_FIRST}", self.open(parent)))))
         }
     }
 
@@ -274,7 +297,7 @@ impl Course {
             settled: parent.len() + PAIR_BYTES,
             then: Some(Cursor::Past(parent.to_owned())),
             is_detour: true,
-            ..self.whole(Some(format!("{open}{PAIR_FIRST}")))
+            ..self.whole(Start::at(Some(format!("{open}{PAIR_FIRST}"))))
         }
     }
 
@@ -314,7 +337,7 @@ impl Course {
         let home = self.listing.space.prefix();
         Some(Leg {
             shape: Shape::Flat,
-            start: Some(format!("{home}{start}")),
+            start: Start::at(Some(format!("{home}{start}"))),
             stop: Some(format!("{home}{}", packing::end(prefix))),
             settled: usize::MAX,
             then: None,
@@ -323,10 +346,10 @@ impl Course {
         })
     }
 
-    /// The first name of the listing, where that is not the prefix itself.
-    fn first(&self) -> Option<String> {
+    /// Where the listing begins.
+    fn first(&self) -> Start {
         let prefix = &self.listing.prefix;
-        prefix.ends_with('.').then(|| self.name(prefix))
+        if prefix.ends_with('.') { Start::at(Some(self.name(prefix))) } else { Start::First }
     }
 
     /// What the names of the keys begin with that begin with `text` and go on.
@@ -370,8 +393,9 @@ impl Leg {
     /// Is nothing between its ends?
     pub(super) fn is_empty(&self) -> bool {
         match (&self.start, &self.stop) {
-            (Some(start), Some(stop)) => order(start, stop) != Ordering::Less,
-            _ => false,
+            (Start::First, _) | (Start::At(_), None) => false,
+            (Start::At(start), Some(stop)) => order(start, stop) != Ordering::Less,
+            (Start::Nowhere, _) => true,
         }
     }
 }

@@ -50,7 +50,7 @@ impl<T> Span<T> {
 
     /// Can what is known of `leg` be found here, or behind the end of this?
     pub(super) fn serves(&self, leg: &Leg) -> bool {
-        let start = leg.start.as_deref();
+        let start = leg.start.name();
         let begins = match (&self.from, start) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -72,7 +72,7 @@ impl<T> Span<T> {
     pub(super) fn slots_of(&mut self, leg: &Leg) -> impl Iterator<Item = &mut Slot<T>> {
         let is_in = |name: &str| {
             let behind_start =
-                leg.start.as_deref().is_none_or(|start| order(name, start) != Ordering::Less);
+                leg.start.name().is_none_or(|start| order(name, start) != Ordering::Less);
             behind_start
                 && leg.stop.as_deref().is_none_or(|stop| order(name, stop) == Ordering::Less)
         };

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::bounds::{behind, fit, next, order};
+use super::bounds::{behind, next, order};
 use super::course::{Course, Cursor, Held, Leg};
 use super::known::{Resume, Slot, Span};
 use super::{Answer, Ask, Found, Listed};
@@ -37,20 +37,17 @@ impl<T> Stream<T> {
     pub(super) fn advance(&mut self, wanted: usize) -> Option<Ask> {
         while self.ready.is_empty() {
             let cursor = self.cursor.as_ref()?;
-            let Some(mut leg) = self.course.leg(cursor) else {
+            let Some(leg) = self.course.leg(cursor) else {
                 self.cursor = None;
                 continue;
             };
-            let start = leg.start.take();
-            let had_start = start.is_some();
-            leg.start = start.and_then(fit);
-            if had_start && leg.start.is_none() || leg.is_empty() {
+            if leg.is_empty() {
                 self.cursor = leg.then;
                 continue;
             }
             let Some(which) = self.spans.iter().position(|span| span.serves(&leg)) else {
                 let wanted = if leg.is_detour { 1 } else { wanted };
-                self.spans.push(Span::new(leg.shape, leg.start.clone()));
+                self.spans.push(Span::new(leg.shape, leg.start.name().map(str::to_owned)));
                 return self.ask(self.spans.len() - 1, wanted);
             };
             if !self.show(which, leg) {
