@@ -1,3 +1,5 @@
 //! The shell: a process that listens.
 
 pub mod azurite;
+pub mod config;
+pub mod tls;
