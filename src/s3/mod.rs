@@ -1,7 +1,17 @@
 //! The protocol: S3 as it is on the wire. Knows no Azure, does no input or output of its own.
 
+pub mod auth;
 pub mod body;
+pub mod checksum;
+pub mod conditions;
 pub mod error;
+pub mod headers;
 pub mod names;
+pub mod operation;
+pub mod payload;
+pub mod query;
+pub mod target;
+pub mod time;
+pub mod xml;
 
 pub use error::{Code, Error};

@@ -1,0 +1,70 @@
+//! Deadlines of a request, one for each of its phases, and none for the whole: an upload may last
+//! hours as long as it moves.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When something last moved.
+pub(super) struct Progress {
+    since: Instant,
+    millis: AtomicU64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { since: Instant::now(), millis: AtomicU64::new(0) }
+    }
+}
+
+impl Progress {
+    /// Something moved now.
+    pub(super) fn note(&self) {
+        let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Instant {
+        self.since + Duration::from_millis(self.millis.load(Ordering::Relaxed))
+    }
+
+    /// Ends when nothing has moved for `limit`.
+    pub(super) async fn stalled(&self, limit: Duration) {
+        loop {
+            let until = self.last() + limit;
+            tokio::time::sleep_until(until).await;
+            if self.last() + limit <= until {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_is_not_stalled() {
+        let progress = Progress::default();
+        let limit = Duration::from_secs(10);
+        let begun = Instant::now();
+        let moving = async {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                progress.note();
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = moving => {}
+            () = progress.stalled(limit) => {}
+        }
+        let elapsed = begun.elapsed();
+        assert!(
+            elapsed >= Duration::from_secs(28) && elapsed < Duration::from_secs(29),
+            "{elapsed:?}"
+        );
+    }
+}
