@@ -134,10 +134,10 @@ impl Parts {
             // az lets a connection string win over the other variables, so they are no fault.
             return Some(AccountAccess::ConnectionString(text.value));
         }
-        if let Some(endpoint) = &self.endpoint {
-            endpoint_problem(&endpoint.value)
-                .into_iter()
-                .for_each(|problem| faults.at(key, &endpoint.origin, problem));
+        if let Some(endpoint) = &self.endpoint
+            && let Some(problem) = endpoint_problem(&endpoint.value)
+        {
+            faults.at(key, &endpoint.origin, problem);
         }
         let Some(account) = self.account else {
             faults.at(key, origin, "is missing: the name of the storage account");

@@ -77,6 +77,11 @@ impl Faults {
         self.0.is_empty()
     }
 
+    /// How many things are wrong.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Them all.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()

@@ -69,7 +69,7 @@ pub struct Value<'a> {
     pub key: String,
     /// The line it stands on.
     pub origin: Origin,
-    value: &'a DeValue<'a>,
+    found: &'a DeValue<'a>,
 }
 
 impl<'a> Section<'a> {
@@ -108,11 +108,8 @@ impl<'a> Section<'a> {
         self.known.push(name);
         let entry = self.entries.iter_mut().find(|entry| entry.name == name)?;
         entry.taken = true;
-        Some(Value {
-            key: format!("{}{name}", self.prefix),
-            origin: self.document.origin(entry.offset),
-            value: entry.value.get_ref(),
-        })
+        let (offset, found) = (entry.offset, entry.value);
+        Some(self.value(self.key(name), offset, found))
     }
 
     /// A text.
@@ -158,18 +155,11 @@ impl<'a> Section<'a> {
     }
 
     /// A table inside.
-    pub fn section(&mut self, name: &'static str, faults: &mut Faults) -> Option<Section<'a>> {
+    pub fn section(&mut self, name: &'static str, faults: &mut Faults) -> Option<Self> {
         let value = self.take(name)?;
         let offset = self.offset_of(name);
-        match value.value {
-            DeValue::Table(table) => {
-                Some(Section::new(self.document, table, format!("{}.", value.key), offset))
-            }
-            other => {
-                value.wrong_type("a table", other, faults);
-                None
-            }
-        }
+        let table = value.table(faults)?;
+        Some(Self::new(self.document, table, format!("{}.", value.key), offset))
     }
 
     /// Every table inside, by its name (`[accounts.NAME]`).
@@ -177,41 +167,29 @@ impl<'a> Section<'a> {
         let Some(parent) = self.section(name, faults) else { return Vec::new() };
         let mut sections = Vec::new();
         for entry in &parent.entries {
-            let key = parent.key(entry.name);
-            match entry.value.get_ref() {
-                DeValue::Table(table) => {
-                    let prefix = format!("{key}.");
-                    let section = Section::new(self.document, table, prefix, entry.offset);
-                    sections.push((entry.name, section));
-                }
-                other => {
-                    let origin = self.document.origin(entry.offset);
-                    Value { key, origin, value: other }.wrong_type("a table", other, faults);
-                }
+            let value = self.value(parent.key(entry.name), entry.offset, entry.value);
+            if let Some(table) = value.table(faults) {
+                let prefix = format!("{}.", value.key);
+                let section = Self::new(self.document, table, prefix, entry.offset);
+                sections.push((entry.name, section));
             }
         }
         sections
     }
 
     /// Every table of an array of tables (`[[users]]`).
-    pub fn array(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Section<'a>> {
+    pub fn array(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Self> {
         let Some(value) = self.take(name) else { return Vec::new() };
-        let DeValue::Array(array) = value.value else {
-            value.wrong_type("an array of tables", value.value, faults);
-            return Vec::new();
-        };
+        let array = value.typed(value.found.as_array(), "an array of tables", faults);
+        let Some(array) = array else { return Vec::new() };
         let mut sections = Vec::new();
         for (position, element) in array.iter().enumerate() {
             let key = format!("{}[{}]", value.key, position + 1);
-            match element.get_ref() {
-                DeValue::Table(table) => {
-                    let offset = element.span().start;
-                    sections.push(Section::new(self.document, table, format!("{key}."), offset));
-                }
-                other => {
-                    let origin = self.document.origin(element.span().start);
-                    Value { key, origin, value: other }.wrong_type("a table", other, faults);
-                }
+            let offset = element.span().start;
+            let element = self.value(key, offset, element);
+            if let Some(table) = element.table(faults) {
+                let prefix = format!("{}.", element.key);
+                sections.push(Self::new(self.document, table, prefix, offset));
             }
         }
         sections
@@ -226,26 +204,30 @@ impl<'a> Section<'a> {
         }
     }
 
+    fn value(&self, key: String, offset: usize, found: &'a Spanned<DeValue<'a>>) -> Value<'a> {
+        Value { key, origin: self.document.origin(offset), found: found.get_ref() }
+    }
+
     fn offset_of(&self, name: &str) -> usize {
         self.entries.iter().find(|entry| entry.name == name).map_or(0, |entry| entry.offset)
     }
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
     /// It as a text.
     pub fn text(&self, faults: &mut Faults) -> Option<String> {
-        self.typed(self.value.as_str().map(str::to_owned), "a text", faults)
+        self.typed(self.found.as_str().map(str::to_owned), "a text", faults)
     }
 
     /// It as `true` or `false`.
     pub fn truth(&self, faults: &mut Faults) -> Option<bool> {
-        self.typed(self.value.as_bool(), "true or false", faults)
+        self.typed(self.found.as_bool(), "true or false", faults)
     }
 
     /// It as a number, in decimal digits.
     pub fn number(&self, faults: &mut Faults) -> Option<String> {
         let number = self
-            .value
+            .found
             .as_integer()
             .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
         self.typed(number.map(|number| number.to_string()), "a whole number", faults)
@@ -253,21 +235,21 @@ impl Value<'_> {
 
     /// It as a list of texts.
     pub fn texts(&self, faults: &mut Faults) -> Option<Vec<String>> {
-        let texts = self.value.as_array().and_then(|array| {
+        let texts = self.found.as_array().and_then(|array| {
             array.iter().map(|element| element.get_ref().as_str().map(str::to_owned)).collect()
         });
         self.typed(texts, "a list of texts", faults)
     }
 
-    fn typed<T>(&self, value: Option<T>, wanted: &str, faults: &mut Faults) -> Option<T> {
-        if value.is_none() {
-            self.wrong_type(wanted, self.value, faults);
-        }
-        value
+    fn table(&self, faults: &mut Faults) -> Option<&'a DeTable<'a>> {
+        self.typed(self.found.as_table(), "a table", faults)
     }
 
-    fn wrong_type(&self, wanted: &str, found: &DeValue<'_>, faults: &mut Faults) {
-        let found = found.type_str();
-        faults.at(&self.key, &self.origin, format!("must be {wanted}; found: {found}"));
+    fn typed<T>(&self, value: Option<T>, wanted: &str, faults: &mut Faults) -> Option<T> {
+        if value.is_none() {
+            let found = self.found.type_str();
+            faults.at(&self.key, &self.origin, format!("must be {wanted}; found: {found}"));
+        }
+        value
     }
 }

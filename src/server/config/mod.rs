@@ -169,19 +169,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     settings.add_flags(&sources.flags);
     allow_world_readable(&settings, &mut notes);
 
-    let (mut accounts, mut users, mut routes) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (accounts, default_account) = read_accounts(top.as_mut(), &settings, sources, &mut notes);
+    let users = read_users(top.as_mut(), sources, &mut notes);
+    let mut routes = Vec::new();
     if let Some(mut top) = top {
-        accounts = accounts::from_file(&mut top, &mut notes);
-        users = users::from_file(&mut top, &mut notes);
         routes = accounts::routes(&mut top, &mut notes);
         top.finish(&mut notes.faults);
-    }
-    users.extend(users::from_environment(&sources.environment, &mut notes));
-    users::require_distinct(&users, &mut notes.faults);
-    let default_account =
-        default_account(&settings, &mut accounts, &sources.environment, &mut notes);
-    if sources.need == Need::Everything {
-        require_users_and_account(&users, default_account.as_deref(), &mut notes.faults);
     }
     warn_of_unknown_variables(&sources.environment, &mut notes.warnings);
     if let Some(document) = &document {
@@ -226,6 +219,47 @@ fn allow_world_readable(settings: &Merged, notes: &mut Notes) {
     }
 }
 
+fn read_users(
+    top: Option<&mut Section<'_>>,
+    sources: &Sources,
+    notes: &mut Notes,
+) -> Vec<UserConfig> {
+    let faults_before = notes.faults.len();
+    let mut users = top.map(|top| users::from_file(top, notes)).unwrap_or_default();
+    users.extend(users::from_environment(&sources.environment, notes));
+    users::require_distinct(&users, &mut notes.faults);
+    // A faulty user is no missing one.
+    let none = users.is_empty() && notes.faults.len() == faults_before;
+    if none && sources.need == Need::Everything {
+        notes.faults.missing(
+            "users",
+            "there is no user: set BLUEBUCKET_ACCESS_KEY_ID and BLUEBUCKET_SECRET_ACCESS_KEY, \
+             or write [[users]] into the file",
+        );
+    }
+    users
+}
+
+fn read_accounts(
+    top: Option<&mut Section<'_>>,
+    settings: &Merged,
+    sources: &Sources,
+    notes: &mut Notes,
+) -> (BTreeMap<String, AccountConfig>, Option<String>) {
+    let faults_before = notes.faults.len();
+    let mut accounts = top.map(|top| accounts::from_file(top, notes)).unwrap_or_default();
+    let default = default_account(settings, &mut accounts, &sources.environment, notes);
+    let none = accounts.is_empty() && notes.faults.len() == faults_before;
+    if none && sources.need == Need::Everything {
+        notes.faults.missing(
+            "accounts",
+            "there is no storage account: set AZURE_STORAGE_CONNECTION_STRING or \
+             AZURE_STORAGE_ACCOUNT, or write [accounts.main] into the file",
+        );
+    }
+    (accounts, default)
+}
+
 /// The environment's account takes the default account's name, because the environment stands above
 /// the file. A sole account of the file is the default one unless the environment brings another.
 fn default_account(
@@ -257,23 +291,6 @@ fn default_account(
             notes.faults.missing("default_account", problem);
             None
         }
-    }
-}
-
-fn require_users_and_account(users: &[UserConfig], account: Option<&str>, faults: &mut Faults) {
-    if users.is_empty() && faults.is_empty() {
-        faults.missing(
-            "users",
-            "there is no user: set BLUEBUCKET_ACCESS_KEY_ID and BLUEBUCKET_SECRET_ACCESS_KEY, \
-             or write [[users]] into the file",
-        );
-    }
-    if account.is_none() && !faults.iter().any(|fault| fault.to_string().contains("ccount")) {
-        faults.missing(
-            "accounts",
-            "there is no storage account: set AZURE_STORAGE_CONNECTION_STRING or \
-             AZURE_STORAGE_ACCOUNT, or write [accounts.main] into the file",
-        );
     }
 }
 

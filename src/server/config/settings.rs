@@ -120,13 +120,9 @@ impl Merged {
         }
         for table in ["tls", "limits", "lifecycle", "multipart"] {
             let Some(mut section) = top.section(table, faults) else { continue };
-            for setting in SETTINGS {
-                match setting.key.split_once('.') {
-                    Some((of, name)) if of == table => {
-                        self.add_from(&mut section, setting, name, faults);
-                    }
-                    _ => {}
-                }
+            let rows = SETTINGS.iter().filter_map(|row| Some((row, row.key.split_once('.')?)));
+            for (setting, (_, name)) in rows.filter(|(_, (of, _))| *of == table) {
+                self.add_from(&mut section, setting, name, faults);
             }
             section.finish(faults);
         }

@@ -16,6 +16,59 @@ keys = [{ access_key_id = "AK1", secret_access_key = "canary-secret-1" }]
 role = "owner"
 "#;
 
+/// The example of the interface, with the default account that two accounts need.
+const INTERFACE: &str = r#"
+default_account = "main"
+listen = "0.0.0.0:9000"
+admin_listen = "127.0.0.1:9001"
+domains = ["s3.example.com"]
+region = "us-east-1"
+strict_region = false
+allow_sigv2 = false
+system_container = "bluebucket"
+trusted_proxies = []
+drain_timeout = "30s"
+
+[accounts.main]
+connection_string = "UseDevelopmentStorage=true"
+[accounts.archive]
+account = "contosoarchive"
+
+[[users]]
+id = "testid"
+name = "M. Tester"
+email = "tester@example.com"
+keys = [{ access_key_id = "AK1", secret_access_key = "canary-secret-1" }]
+role = "owner"
+
+[[users]]
+id = "backup"
+keys = [{ access_key_id = "AK2", secret_access_key = "canary-secret-2" }]
+role = "limited"
+policy = [
+  { actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], buckets = ["backup-*"], prefixes = ["host1/"] },
+]
+
+[[buckets]]
+name = "photos"
+account = "archive"
+container = "images"
+prefix = "2026/"
+read_only = true
+
+[limits]
+memory_bytes = 268_435_456
+max_in_flight = 1024
+max_connections = 10000
+cache_ttl = "5s"
+
+[lifecycle]
+day_seconds = 86400
+
+[multipart]
+abandoned_after = "7d"
+"#;
+
 /// A folder with a file, and the sources that read it.
 struct Case {
     folder: TempDir,
@@ -87,63 +140,7 @@ fn with_minimum(file: &str) -> String {
 
 #[test]
 fn the_file_of_the_interface_is_understood() {
-    let config = Case::new(
-        r#"
-listen = "0.0.0.0:9000"
-admin_listen = "127.0.0.1:9001"
-domains = ["s3.example.com"]
-region = "us-east-1"
-strict_region = false
-allow_sigv2 = false
-system_container = "bluebucket"
-trusted_proxies = []
-drain_timeout = "30s"
-
-[accounts.main]
-connection_string = "UseDevelopmentStorage=true"
-[accounts.archive]
-account = "contosoarchive"
-
-[[users]]
-id = "testid"
-name = "M. Tester"
-email = "tester@example.com"
-keys = [{ access_key_id = "AK1", secret_access_key = "canary-secret-1" }]
-role = "owner"
-
-[[users]]
-id = "backup"
-keys = [{ access_key_id = "AK2", secret_access_key = "canary-secret-2" }]
-role = "limited"
-policy = [
-  { actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], buckets = ["backup-*"], prefixes = ["host1/"] },
-]
-
-[[buckets]]
-name = "photos"
-account = "archive"
-container = "images"
-prefix = "2026/"
-read_only = true
-
-[limits]
-memory_bytes = 268_435_456
-max_in_flight = 1024
-max_connections = 10000
-cache_ttl = "5s"
-
-[lifecycle]
-day_seconds = 86400
-
-[multipart]
-abandoned_after = "7d"
-default_account = "main"
-"#
-        .replace("default_account = \"main\"\n", "")
-        .replace("listen = \"0.0.0.0:9000\"", "default_account = \"main\"\nlisten = \"0.0.0.0:9000\"")
-        .as_str(),
-    )
-    .config();
+    let config = Case::new(INTERFACE).config();
     assert_eq!(config.listen, SocketAddr::from(([0, 0, 0, 0], 9000)));
     assert_eq!(config.default_account.as_deref(), Some("main"));
     assert_eq!(config.limits.memory_bytes, 268_435_456);

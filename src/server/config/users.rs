@@ -9,7 +9,7 @@ use crate::server::config::secret::{Environment, Notes, Secret};
 /// The canonical id of the user whose pair comes from the environment. It stays when the pair changes.
 pub const ENVIRONMENT_USER: &str = "admin";
 
-/// MinIO's lower bound, which field scripts know; AWS gives out 40 characters.
+/// The lower bound of `MinIO`, which field scripts know; AWS gives out 40 characters.
 const SECRET_CHARS_MIN: usize = 8;
 
 /// Secrets that stand in everybody's documentation.
@@ -86,12 +86,12 @@ pub fn from_environment(environment: &Environment, notes: &mut Notes) -> Option<
     const ID: &str = "BLUEBUCKET_ACCESS_KEY_ID";
     const SECRET: &str = "BLUEBUCKET_SECRET_ACCESS_KEY";
     let id = notes.environment_secret(environment, ID);
-    let faults_before = notes.faults.iter().count();
+    let faults_before = notes.faults.len();
     let secret = notes.environment_secret(environment, SECRET);
     let (id, secret) = match (id, secret) {
         (Some(id), Some(secret)) => (id, secret),
         (Some(id), None) => {
-            if notes.faults.iter().count() == faults_before {
+            if notes.faults.len() == faults_before {
                 notes.faults.at(ID, &id.origin, format!("{SECRET} is missing or empty"));
             }
             return None;
@@ -191,13 +191,13 @@ fn key(mut section: Section<'_>, notes: &mut Notes) -> Option<KeyConfig> {
     const ID: &str = "access_key_id";
     const SECRET: &str = "secret_access_key";
     let id = section.text(ID, &mut notes.faults);
-    let faults_before = notes.faults.iter().count();
+    let faults_before = notes.faults.len();
     let secret = section.secret(SECRET, "secret_access_key_file", notes);
     let (id_key, secret_key) = (section.key(ID), section.key(SECRET));
     if id.is_none() {
         notes.faults.at(&id_key, section.origin(), "is missing");
     }
-    if secret.is_none() && notes.faults.iter().count() == faults_before {
+    if secret.is_none() && notes.faults.len() == faults_before {
         notes.faults.at(&secret_key, section.origin(), "is missing (or secret_access_key_file)");
     }
     section.finish(&mut notes.faults);
