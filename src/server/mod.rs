@@ -2,4 +2,8 @@
 
 pub mod azurite;
 pub mod config;
+pub mod connection;
+pub mod guarded;
+mod head;
+pub mod metrics;
 pub mod tls;
