@@ -168,13 +168,13 @@ impl BlobError {
         Self::here(kind, cause)
     }
 
-    /// A read or a staging changes nothing that anybody sees, so nothing was applied.
-    pub(super) fn changes_nothing(mut self) -> Self {
+    /// A call without effect has changed nothing, however it ended.
+    pub(super) fn without_effect(mut self) -> Self {
         self.0.maybe_applied = false;
         self
     }
 
-    /// The call changes something, and its answer is lost.
+    /// The call may have been done although its answer cannot be read.
     pub(super) fn but_done(mut self) -> Self {
         self.0.maybe_applied = true;
         self
@@ -198,6 +198,10 @@ impl BlobError {
 /// Azure's codes first, the status where there is none (HEAD on some backends, a proxy in between).
 /// <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>
 fn kind_of(status: StatusCode, code: &str) -> Kind {
+    if status == StatusCode::NOT_MODIFIED {
+        // Its code is that of 412.
+        return Kind::NotModified;
+    }
     of_code(code).unwrap_or_else(|| of_status(status))
 }
 
@@ -350,6 +354,7 @@ mod tests {
         check(409, "LeaseIdMissing", Kind::LeaseConflict);
         check(412, "LeaseIdMismatchWithBlobOperation", Kind::LeaseConflict);
         check(412, "ConditionNotMet", Kind::ConditionNotMet);
+        check(304, "ConditionNotMet", Kind::NotModified);
         check(403, "AuthenticationFailed", Kind::Unauthorised);
         check(409, "InvalidBlobType", Kind::InvalidBlobType);
         check(503, "ServerBusy", Kind::Throttled);

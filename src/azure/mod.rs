@@ -25,7 +25,9 @@ mod dates;
 mod deadline;
 mod documents;
 mod encoding;
+mod endpoint;
 mod entra;
+mod entra_http;
 mod error;
 mod headers;
 mod listing;
@@ -39,6 +41,8 @@ mod signer;
 mod source;
 mod store;
 mod transport;
+mod wire;
+mod xml;
 
 #[cfg(test)]
 mod scripted;

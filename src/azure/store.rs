@@ -3,29 +3,29 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::Response;
-use hyper::body::Incoming;
-
-use super::call::Call;
-use super::credential::Account;
-use super::error::BlobError;
+use super::credential::{Account, Credential};
+use super::endpoint::Endpoint;
+use super::retry::Budget;
 use super::settings::{Observer, WireSettings};
+use super::transport::{self, HttpClient};
 
 /// One storage account. A clone shares its connections, its credential and its retry budget.
 #[derive(Clone)]
 pub struct BlobStore {
-    shared: Arc<Shared>,
-    observer: Option<Arc<dyn Observer>>,
-    request_id: Option<Arc<str>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) request_id: Option<Arc<str>>,
 }
 
-struct Shared {
-    account: Account,
-    settings: WireSettings,
+pub(super) struct Shared {
+    pub(super) account: Account,
+    pub(super) endpoint: Endpoint,
+    pub(super) settings: WireSettings,
+    pub(super) client: HttpClient,
+    pub(super) budget: Budget,
 }
 
-/// Why a store cannot be built: a fault of the settings.
+/// Why a store cannot be built: a fault of the settings. Prints no secret.
 #[derive(Debug)]
 pub struct SetupError(String);
 
@@ -46,7 +46,14 @@ impl SetupError {
 impl BlobStore {
     /// The store of `account`. Nothing is sent yet.
     pub fn new(account: Account, settings: WireSettings) -> Result<Self, SetupError> {
-        let shared = Arc::new(Shared { account, settings });
+        let endpoint = Endpoint::parse(&account.endpoint)?;
+        let plain_allowed = endpoint.loopback && settings.token_over_loopback_http;
+        if matches!(account.credential, Credential::Token(_)) && !endpoint.https && !plain_allowed {
+            return Err(SetupError::new("an Entra token goes over https only"));
+        }
+        let client = transport::client(&settings)?;
+        let budget = Budget::new(&settings.retry);
+        let shared = Arc::new(Shared { account, endpoint, settings, client, budget });
         Ok(Self { shared, observer: None, request_id: None })
     }
 
@@ -70,24 +77,6 @@ impl BlobStore {
 
     pub(super) fn settings(&self) -> &WireSettings {
         &self.shared.settings
-    }
-
-    /// The answer, its body open.
-    pub(super) async fn open(&self, call: Call) -> Result<Response<Incoming>, BlobError> {
-        let _ = call;
-        todo!()
-    }
-
-    /// The answer without its body, which has been read to its end so that the connection lives on.
-    pub(super) async fn send(&self, call: Call) -> Result<Response<()>, BlobError> {
-        let _ = call;
-        todo!()
-    }
-
-    /// The answer with its document.
-    pub(super) async fn document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
-        let _ = call;
-        todo!()
     }
 }
 
