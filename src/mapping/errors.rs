@@ -47,14 +47,14 @@ fn code_of(kind: Kind) -> Code {
         Kind::NoSuchContainer => Code::NoSuchBucket,
         Kind::ContainerExists => Code::BucketAlreadyExists,
         Kind::NoSuchBlob => Code::NoSuchKey,
-        Kind::BlobExists | Kind::ConditionNotMet | Kind::SourceConditionNotMet => {
-            Code::PreconditionFailed
-        }
+        Kind::BlobExists | Kind::ConditionNotMet => Code::PreconditionFailed,
         Kind::NotModified => Code::NotModified,
         Kind::RangeNotSatisfiable => Code::InvalidRange,
-        // Another writer discarded the blocks, or blocks of another tool wait on the name. A lease
+        // Another writer discarded the blocks, or replaced the source of a copy that was pinned, or
+        // blocks of another tool wait on the name. A lease
         // of another tool is 412 at Azure, which would be an untrue answer here.
         Kind::InvalidBlockList
+        | Kind::SourceConditionNotMet
         | Kind::InvalidBlobOrBlock
         | Kind::TooManyBlocks
         | Kind::LeaseConflict

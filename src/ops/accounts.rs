@@ -10,6 +10,15 @@ use crate::azure::{BlobStore, Capabilities, ContainerName, Kind};
 use crate::mapping::names::{self, KeySpace};
 use crate::s3::names::BucketName;
 
+/// What is taken for granted of a backend that could not be probed.
+const NOTHING_PROVED: Capabilities = Capabilities {
+    put_blob_answers_md5: false,
+    put_blob_keeps_md5: false,
+    put_blob_from_url: false,
+    put_block_from_url: true,
+    crc64_is_checked: false,
+};
+
 /// One storage account.
 pub struct Account {
     /// Its name in the configuration.
@@ -40,10 +49,10 @@ impl Account {
     pub async fn capabilities(&self) -> Capabilities {
         let probed = self.capabilities.get_or_try_init(|| self.probe()).await;
         match probed {
-            Ok(capabilities) => capabilities.clone(),
+            Ok(capabilities) => *capabilities,
             Err(cause) => {
                 tracing::warn!(account = self.name, %cause, "what Azure does could not be probed");
-                Capabilities::default()
+                NOTHING_PROVED
             }
         }
     }

@@ -67,7 +67,7 @@ fn cannot(error: &BlobError) -> bool {
 }
 
 async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result<(), Failure> {
-    let source = copy.from.source(&copy.from_path, None)?.if_match(copy.source.etag.clone());
+    let source = copy.from.source(&copy.from_path, None).if_match(copy.source.etag.clone());
     if copy.capabilities.put_blob_from_url && copy.source.content_length <= AT_ONCE_BYTES_MAX {
         let put = || copy.to.put_blob_from_url(&copy.to_path, &source, options);
         match commit(&copy.to, &copy.to_path, id, put).await {
@@ -86,8 +86,7 @@ async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result
         }
         let (to, path, source) = (copy.to.clone(), copy.to_path.clone(), source.clone());
         tasks.spawn(async move {
-            let range = ByteRange { first, last: Some(last) };
-            to.put_block_from_url(&path, &block, &source, Some(range)).await.map(|_| ())
+            to.put_block_from_url(&path, &block, &source, Some((first, last))).await.map(|_| ())
         });
     }
     while !tasks.is_empty() {
@@ -137,7 +136,7 @@ async fn through_gateway(
         let bytes = copy.from.read(&copy.from_path, &read).await?.body.collect(limit).await?;
         let content = Content::from(bytes);
         let block = ids.id(blocks.len())?;
-        copy.to.put_block(&copy.to_path, &block, &content, Guard::Crc64(content.crc64())).await?;
+        copy.to.put_block(&copy.to_path, &block, &content, content.crc64()).await?;
         blocks.push(BlockRef::Uncommitted(block));
         first = last + 1;
         drop(reserved);

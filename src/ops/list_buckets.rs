@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ::time::OffsetDateTime;
 use data_encoding::BASE64URL_NOPAD;
 use http::{Response, StatusCode, header};
-use time::OffsetDateTime;
 
 use crate::azure::{ContainerEntry, ListContainers};
 use crate::mapping::bucket_facts::BucketFacts;

@@ -126,11 +126,9 @@ pub async fn store(
     }
     let reserved = reserve(budget, length).await?;
     let held = length.is_some_and(|length| length <= reserved.bytes());
-    let md5 = if held && destination.capabilities.put_blob_answers_md5 {
-        Md5::Skip
-    } else {
-        Md5::Compute
-    };
+    let Capabilities { put_blob_answers_md5, put_blob_keeps_md5, .. } = destination.capabilities;
+    let md5 =
+        if held && put_blob_answers_md5 && put_blob_keeps_md5 { Md5::Skip } else { Md5::Compute };
     let Incoming { body, payload, promised, headers } = incoming;
     let body = CheckedBody::new(body, payload, promised, headers, md5)?;
     if held {
@@ -303,7 +301,7 @@ impl Staging {
         self.staged.push(BlockRef::Uncommitted(id.clone()));
         let (store, path) = (self.store.clone(), self.path.clone());
         self.tasks.spawn(async move {
-            let staged = store.put_block(&path, &id, &content, Guard::Crc64(content.crc64())).await;
+            let staged = store.put_block(&path, &id, &content, content.crc64()).await;
             drop(reserved);
             staged.map(|_| ())
         });
@@ -327,7 +325,7 @@ impl Staging {
 
     async fn put_first(&mut self, content: &Content) -> Result<(), Failure> {
         let id = self.ids.id(0)?;
-        self.store.put_block(&self.path, &id, content, Guard::Crc64(content.crc64())).await?;
+        self.store.put_block(&self.path, &id, content, content.crc64()).await?;
         self.staged = vec![BlockRef::Uncommitted(id)];
         Ok(())
     }
