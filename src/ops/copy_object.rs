@@ -9,7 +9,7 @@ use crate::ops::conditions::{self, Resolved};
 use crate::ops::copy::{self, Copy};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object_headers::{self, Described};
-use crate::ops::open::{Bucket, commit_id};
+use crate::ops::open::commit_id;
 use crate::ops::put_object;
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{Conditions, Verdict, precondition_failed};

@@ -162,7 +162,9 @@ fn write(
 ) -> String {
     let mut document = Writer::document("ListAllMyBucketsResult");
     document.open("Owner").text("ID", request.caller.id().unwrap_or_default());
-    document.text("DisplayName", request.caller.name()).close("Owner");
+    document
+        .text("DisplayName", request.caller.user().map_or("", |user| user.name()))
+        .close("Owner");
     document.open("Buckets");
     for (name, created) in page {
         document.open("Bucket").text("Name", name.as_str());

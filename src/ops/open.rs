@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use time::OffsetDateTime;
 
-use crate::access::{self, Action, Caller, Resource};
+use crate::access::{self, Action, Caller, Grant, Level, Resource, Role, Standing, Writes};
 use crate::azure::{BlobError, BlobPath, BlobStore, ContainerName, Kind, Metadata, Properties};
 use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
@@ -28,6 +28,7 @@ const LEASE_SECONDS: u32 = 15;
 /// A bucket that exists and that the caller was allowed to ask for.
 #[derive(Clone, Debug)]
 pub struct Bucket {
+    _grant: Grant,
     name: BucketName,
     location: Location,
     known: Arc<Known>,
@@ -91,8 +92,15 @@ impl Gateway {
         action: Action,
     ) -> Result<Bucket, Error> {
         let name = target_bucket(request)?;
-        let prefix = request.query.get("prefix").unwrap_or_default();
-        self.open(request, name, action, Resource::Listing(prefix), Freshness::Cached).await
+        let resource = match action.level() {
+            Level::Listing => {
+                Resource::Listing(name, request.query.get("prefix").unwrap_or_default())
+            }
+            // Each key is asked about again, see `allow_key`.
+            Level::Object => Resource::SomeKeys(name),
+            Level::Service | Level::Bucket => Resource::Bucket(name),
+        };
+        self.open(request, name, action, resource, Freshness::Cached).await
     }
 
     /// The same, as it is now.
@@ -102,7 +110,7 @@ impl Gateway {
         action: Action,
     ) -> Result<Bucket, Error> {
         let name = target_bucket(request)?;
-        self.open(request, name, action, Resource::Bucket, Freshness::Now).await
+        self.open(request, name, action, Resource::SomeKeys(name), Freshness::Now).await
     }
 
     /// The bucket and the key that a request is aimed at.
@@ -114,7 +122,7 @@ impl Gateway {
         let Target::Object(name, key) = &request.target else {
             return Err(Error::new(Code::MethodNotAllowed));
         };
-        let resource = Resource::Object(key);
+        let resource = Resource::Object(name, key);
         let bucket = self.open(request, name, action, resource, Freshness::Cached).await?;
         Ok((bucket, key.clone()))
     }
@@ -126,7 +134,7 @@ impl Gateway {
         name: &BucketName,
         key: &ObjectKey,
     ) -> Result<Bucket, Error> {
-        let resource = Resource::Object(key);
+        let resource = Resource::Object(name, key);
         let bucket =
             self.locate(request, name, Action::GetObject, resource, Freshness::Cached).await?;
         check_owner(request, &headers::EXPECTED_SOURCE_BUCKET_OWNER, &bucket)?;
@@ -157,7 +165,7 @@ impl Gateway {
     ) -> Result<Bucket, Error> {
         let absent = || Error::new(Code::NoSuchBucket).detail("BucketName", name.as_str());
         let Some(location) = self.accounts().locate(name) else {
-            access::authorise_absent(&request.caller, action, name, resource)?;
+            may_know(&request.caller, action, resource)?;
             return Err(absent());
         };
         let known = match freshness {
@@ -168,27 +176,14 @@ impl Gateway {
             Ok(known) if belongs(&known, name, &location) => known,
             Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
             Ok(_) | Err(_) => {
-                access::authorise_absent(&request.caller, action, name, resource)?;
+                may_know(&request.caller, action, resource)?;
                 return Err(absent());
             }
         };
+        let standing = standing(&known, &location);
+        let grant = access::authorise(&request.caller, action, &resource, &standing)?;
         let store = location.account.store.for_request(request.id.clone());
-        let bucket = Bucket { name: name.clone(), location, known, store };
-        self.allow(request, &bucket, action, resource)?;
-        Ok(bucket)
-    }
-
-    fn allow(
-        &self,
-        request: &Request,
-        bucket: &Bucket,
-        action: Action,
-        resource: Resource<'_>,
-    ) -> Result<(), Error> {
-        if bucket.location.read_only && action.writes() {
-            return Err(Error::new(Code::AccessDenied).message("The bucket is read-only."));
-        }
-        access::authorise(&request.caller, action, &bucket.name, resource, bucket.owner())
+        Ok(Bucket { _grant: grant, name: name.clone(), location, known, store })
     }
 
     /// May the caller do this to one more key of an opened bucket?
@@ -199,7 +194,9 @@ impl Gateway {
         action: Action,
         key: &ObjectKey,
     ) -> Result<(), Error> {
-        self.allow(request, bucket, action, Resource::Object(key))
+        let resource = Resource::Object(&bucket.name, key);
+        let standing = standing(&bucket.known, &bucket.location);
+        access::authorise(&request.caller, action, &resource, &standing).map(|_granted| ())
     }
 
     /// Where a bucket will be that the caller may create.
@@ -209,18 +206,20 @@ impl Gateway {
         action: Action,
     ) -> Result<(BucketName, Location), Error> {
         let name = target_bucket(request)?;
-        access::authorise(&request.caller, action, name, Resource::Bucket, None)?;
         let taken = || Error::new(Code::BucketAlreadyExists).detail("BucketName", name.as_str());
-        let location = self.accounts().locate(name).ok_or_else(taken)?;
-        if location.read_only {
-            return Err(Error::new(Code::AccessDenied).message("The bucket is read-only."));
-        }
-        Ok((name.clone(), location))
+        let location = self.accounts().locate(name);
+        let read_only = location.as_ref().is_some_and(|location| location.read_only);
+        let writes = if read_only { Writes::Refused } else { Writes::Allowed };
+        let standing = Standing { owner: None, writes };
+        let _granted =
+            access::authorise(&request.caller, action, &Resource::Bucket(name), &standing)?;
+        Ok((name.clone(), location.ok_or_else(taken)?))
     }
 
     /// May the caller ask for the list of buckets at all?
     pub(super) fn allow_listing_buckets(&self, request: &Request) -> Result<(), Error> {
-        access::authorise_service(&request.caller, Action::ListAllMyBuckets)
+        let (action, standing) = (Action::ListAllMyBuckets, Standing::default());
+        access::authorise(&request.caller, action, &Resource::Service, &standing).map(|_granted| ())
     }
 
     /// Does a bucket show in the caller's list?
@@ -260,7 +259,7 @@ impl Gateway {
     /// Id and display name of an owner; a user who is no longer known is named by the id.
     pub(super) fn owner(&self, id: &str) -> Owner {
         let users = self.users();
-        let name = users.user(id).map_or_else(|| id.to_owned(), |user| user.name.clone());
+        let name = users.user(id).map_or_else(|| id.to_owned(), |user| user.name().to_owned());
         (id.to_owned(), name)
     }
 
@@ -291,6 +290,23 @@ impl Gateway {
         tokio::time::sleep(self.buckets.ttl()).await;
         Ok(())
     }
+}
+
+/// What the decision rests on, of a bucket that is there.
+fn standing<'a>(known: &'a Known, location: &Location) -> Standing<'a> {
+    Standing {
+        owner: known.facts.as_ref().and_then(|facts| facts.owner.as_deref()),
+        writes: if location.read_only { Writes::Refused } else { Writes::Allowed },
+    }
+}
+
+/// May the caller know that a bucket is not there? As at AWS, those may who have an account; those
+/// with a few rights only where they have them.
+fn may_know(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Error> {
+    if caller.user().is_some_and(|user| user.role() == Role::Owner) {
+        return Ok(());
+    }
+    access::authorise(caller, action, &resource, &Standing::default()).map(|_granted| ())
 }
 
 /// May facts be believed, or have they to be asked for?
