@@ -91,7 +91,7 @@ where
     S: Handler,
 {
     let (io, shared) = Guarded::new(io, manner.deadlines, manner.metrics.clone());
-    let gate = Gate { handler, shared, peer, metrics: manner.metrics.clone() };
+    let gate = Gate { handler, shared: Arc::clone(&shared), peer, metrics: manner.metrics.clone() };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HYPER_HEAD_DEADLINE)
@@ -102,6 +102,10 @@ where
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = manner.drain.cancelled() => {
+            // hyper would wait for the first request of a connection that has had none.
+            if shared.is_fresh() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

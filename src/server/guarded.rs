@@ -60,6 +60,11 @@ impl Shared {
         before < self.clear_heads.load(Ordering::Relaxed)
     }
 
+    /// Whether no request has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clear_heads.load(Ordering::Relaxed) == 0
+    }
+
     /// While it lives, silence is not held against the client.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -130,8 +135,8 @@ impl<T> Guarded<T> {
         let clear = self.tracker.feed(bytes);
         self.shared.clear_heads.fetch_add(clear, Ordering::Relaxed);
         self.metrics.received(bytes.len());
-        // A head that begins has its own time; one that goes on keeps the time that it has.
-        if self.awaited() != self.waiting {
+        // A head that goes on keeps the time that it has; after its end, whatever comes has its own.
+        if clear > 0 || self.awaited() != self.waiting {
             self.waiting = None;
         }
     }

@@ -82,19 +82,10 @@ impl Tracker {
         while !bytes.is_empty() {
             let used = match self.state {
                 State::Head => self.feed_head(bytes, &mut clear),
-                State::Length(left) => {
-                    let used = count(left, bytes);
-                    self.state = after(left, used, State::Length, State::Head);
-                    used
-                }
-                State::ChunkData(left) => {
-                    let used = count(left, bytes);
-                    self.state = after(left, used, State::ChunkData, State::ChunkEnd);
-                    used
-                }
+                State::Length(left) => self.skip(left, bytes, State::Length, State::Head),
+                State::ChunkData(left) => self.skip(left, bytes, State::ChunkData, State::ChunkEnd),
                 State::ChunkSize { .. } | State::ChunkEnd | State::Trailers { .. } => {
-                    let Some(byte) = bytes.first() else { return clear };
-                    self.state = framing(self.state, *byte);
+                    self.state = framing(self.state, bytes.first().copied().unwrap_or_default());
                     1
                 }
                 State::Lost => return clear,
@@ -102,6 +93,16 @@ impl Tracker {
             bytes = bytes.get(used..).unwrap_or_default();
         }
         clear
+    }
+
+    /// Takes bytes of which `left` belong to what is skipped.
+    fn skip(&mut self, left: u64, bytes: &[u8], more: fn(u64) -> State, then: State) -> usize {
+        let used = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        self.state = match left.saturating_sub(u64::try_from(used).unwrap_or(u64::MAX)) {
+            0 => then,
+            left => more(left),
+        };
+        used
     }
 
     /// Takes bytes up to the end of the head; the number of those that belonged to it.
@@ -130,17 +131,6 @@ impl Tracker {
     }
 }
 
-fn count(left: u64, bytes: &[u8]) -> usize {
-    usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))
-}
-
-fn after(left: u64, used: usize, more: fn(u64) -> State, then: State) -> State {
-    match left.saturating_sub(u64::try_from(used).unwrap_or(u64::MAX)) {
-        0 => then,
-        left => more(left),
-    }
-}
-
 fn framing(state: State, byte: u8) -> State {
     match state {
         State::ChunkSize { size: 0, digits: _ } if byte == b'\n' => {
@@ -161,8 +151,12 @@ fn framing(state: State, byte: u8) -> State {
             b'\r' => State::Trailers { empty_line },
             _ => State::Trailers { empty_line: false },
         },
-        State::ChunkSize { .. } | State::ChunkEnd => state,
-        State::Head | State::Length(_) | State::ChunkData(_) | State::Lost => state,
+        State::ChunkSize { .. }
+        | State::ChunkEnd
+        | State::Head
+        | State::Length(_)
+        | State::ChunkData(_)
+        | State::Lost => state,
     }
 }
 
@@ -276,7 +270,7 @@ mod tests {
     #[test]
     fn c60_a_head_without_end_is_not_collected() {
         let mut tracker = Tracker::new();
-        tracker.feed(&[b'a'; 40 * 1024]);
+        tracker.feed(&vec![b'a'; 40 * 1024]);
         assert_eq!(tracker.phase(), Phase::Lost);
         assert!(tracker.head.len() <= HEAD_BYTES_MAX + 1);
     }

@@ -25,10 +25,11 @@ pub use secret::{Environment, Secret};
 pub use users::{KeyConfig, Role, StatementConfig, UserConfig};
 pub use values::{Cidr, LogFormat};
 
+use crate::azure;
 use crate::server::config::file::{Document, Section};
 use crate::server::config::secret::{Notes, WorldReadable};
 use crate::server::config::settings::{Merged, SETTINGS};
-use crate::server::tls;
+use crate::server::{stores, tls};
 
 /// Everything that an operator can say, checked.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub struct Config {
     pub lifecycle_day: Duration,
     /// When an open multipart upload counts as abandoned.
     pub multipart_abandoned_after: Duration,
+    /// Who we are to Entra ID, for accounts without a key.
+    pub entra: azure::EntraSettings,
 }
 
 /// How the process ends.
@@ -182,7 +185,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     }
 
     let people = People { accounts, default_account, users, routes };
-    let config = assemble(&settings, people, &mut notes);
+    let config = assemble(&settings, people, &sources.environment, &mut notes);
+    if let Some(config) = &config {
+        stores::check(config, &mut notes.faults);
+    }
     match config {
         Some(config) if notes.faults.is_empty() => {
             Ok(Loaded { config, warnings: notes.warnings, files: notes.files, settings })
@@ -329,7 +335,12 @@ fn warn_of_open_secrets(
     }
 }
 
-fn assemble(settings: &Merged, people: People, notes: &mut Notes) -> Option<Config> {
+fn assemble(
+    settings: &Merged,
+    people: People,
+    environment: &Environment,
+    notes: &mut Notes,
+) -> Option<Config> {
     let listen = settings.read("listen", notes, values::address);
     let admin_listen = settings.read("admin_listen", notes, values::address);
     let domains = settings.read_list("domains", notes, values::domain);
@@ -344,6 +355,7 @@ fn assemble(settings: &Merged, people: People, notes: &mut Notes) -> Option<Conf
     let limits = limits(settings, notes);
     let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
     let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
+    let entra = entra(environment, notes);
     let system_container = system_container?;
     let People { accounts, default_account, users, routes } = people;
     accounts::check_routes(&routes, &accounts, &system_container, &mut notes.faults);
@@ -373,7 +385,21 @@ fn assemble(settings: &Merged, people: People, notes: &mut Notes) -> Option<Conf
         limits: limits?,
         lifecycle_day: Duration::from_secs(day_seconds?),
         multipart_abandoned_after: abandoned_after?,
+        entra,
     })
+}
+
+/// <https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential>
+fn entra(environment: &Environment, notes: &mut Notes) -> azure::EntraSettings {
+    let text = |name: &str| environment.get(name).map(str::to_owned);
+    let secret = notes.environment_secret(environment, "AZURE_CLIENT_SECRET");
+    azure::EntraSettings {
+        tenant_id: text("AZURE_TENANT_ID"),
+        client_id: text("AZURE_CLIENT_ID"),
+        client_secret: secret.map(|secret| secret.value.expose().to_owned()),
+        federated_token_file: text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+        authority_host: text("AZURE_AUTHORITY_HOST"),
+    }
 }
 
 fn drain(settings: &Merged, notes: &mut Notes) -> Option<DrainConfig> {
