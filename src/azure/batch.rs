@@ -101,7 +101,7 @@ fn read_answers(document: &[u8], kind: &str, count: usize) -> Vec<Result<(), Blo
 fn read_part(part: &str) -> Option<(usize, Result<(), BlobError>)> {
     let (own, answer) = part.trim_start().split_once("\r\n\r\n")?;
     let number = header_lines(own).get("content-id")?.to_str().ok()?.parse().ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer.trim_end(), ""));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| (answer.trim_end(), ""));
     let (line, rows) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = line.split(' ').nth(1)?;
     let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
