@@ -17,6 +17,7 @@ const NOTHING_PROVED: Capabilities = Capabilities {
     put_blob_from_url: false,
     put_block_from_url: true,
     crc64_is_checked: false,
+    delete_batch: false,
 };
 
 /// One storage account.

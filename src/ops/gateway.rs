@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
+use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
 
 use crate::access::{Caller, Directory};
@@ -96,8 +97,9 @@ pub struct Request {
     pub raw_query: Option<String>,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as it comes.
-    pub body: Body,
+    /// The body as it comes; only its owner can get at it, so that a request may be looked at from
+    /// several places at once.
+    pub body: SyncWrapper<Body>,
     /// How the signature covers the body.
     pub payload: Payload,
     /// Who asks.
@@ -121,9 +123,10 @@ impl Request {
     pub(super) async fn document(self, limit: usize) -> Result<(Self, Bytes), Error> {
         let promised = Promised::read_presigned(&self.headers, self.raw_query.as_deref())?;
         let Self { body, payload, headers, .. } = self;
-        let checked = CheckedBody::new(body, payload.clone(), promised, &headers, Md5::Skip)?;
+        let checked =
+            CheckedBody::new(body.into_inner(), payload.clone(), promised, &headers, Md5::Skip)?;
         let document = read_document(checked, limit).await?;
-        Ok((Self { body: body::empty(), payload, headers, ..self }, document))
+        Ok((Self { body: SyncWrapper::new(body::empty()), payload, headers, ..self }, document))
     }
 }
 

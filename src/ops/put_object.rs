@@ -37,7 +37,7 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
         capabilities: bucket.account().capabilities().await,
         started: now,
     };
-    let incoming = Incoming { body, payload, promised, headers: &headers };
+    let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let plan = |verified: &Verified| {
         plan(
             PutOptions { headers: blob_headers, conditions: pinned, ..PutOptions::default() },

@@ -41,9 +41,7 @@ pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
     };
     let mut answer = Response::new(document);
     *answer.status_mut() = error.status();
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     for (name, value) in error.headers() {
         answer.headers_mut().insert(name.clone(), value.clone());
     }

@@ -4,17 +4,21 @@
 //! from outside, so that the shell knows nothing of S3.
 
 pub mod admin;
+pub mod answer;
 pub mod azurite;
 pub mod config;
 pub mod connection;
 pub mod guarded;
 mod head;
 pub mod health;
+pub mod incoming;
 mod listener;
 pub mod metrics;
+pub mod router;
 pub mod shutdown;
 pub mod stores;
 pub mod tls;
+pub mod wiring;
 
 #[cfg(test)]
 mod tests;

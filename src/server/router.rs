@@ -16,6 +16,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::request::Parts;
 use http::{Method, Response, StatusCode, header};
+use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -26,11 +27,11 @@ use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKey
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
 use crate::s3::query::{Plus, Query};
-use crate::s3::target::{self, Domains, Target};
+use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
 use crate::server::health::Health;
-use crate::server::incoming::{self, Unread};
+use crate::server::incoming;
 use crate::server::metrics::Metrics;
 
 /// What the S3 port needs to know.
@@ -173,7 +174,7 @@ async fn run(
         query,
         raw_query: raw_query.map(str::to_owned),
         headers: head.headers.clone(),
-        body,
+        body: SyncWrapper::new(body),
         payload: signed.payload,
         caller: signed.caller,
         now,
