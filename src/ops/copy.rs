@@ -23,7 +23,7 @@ const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A copy to be made.
 #[derive(Clone, Debug)]
-pub struct Copy {
+pub(super) struct Copy {
     /// Where the source is.
     pub from: BlobStore,
     /// The source.
@@ -39,7 +39,7 @@ pub struct Copy {
 }
 
 /// Makes the copy; gives its time.
-pub async fn run(
+pub(super) async fn run(
     copy: &Copy,
     budget: &Budget,
     (options, id): (PutOptions, CommitId),
