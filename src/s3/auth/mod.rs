@@ -13,7 +13,7 @@ mod query;
 mod scope;
 mod signature;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::{Arc, LazyLock};
 
@@ -126,8 +126,7 @@ pub fn verify(
     attempt.refuse_unsigned_headers()?;
     let presigned = claim.door == Door::Query;
     if presigned && declared.is_some_and(Declared::is_streaming) {
-        return Err(Error::new(Code::InvalidRequest)
-            .message("The value of x-amz-content-sha256 header is invalid."));
+        return Err(payload::streaming_where_it_may_not_be());
     }
     let payload = match declared {
         None => Payload::Absent,
