@@ -3,8 +3,15 @@
 pub mod auth;
 pub mod body;
 pub mod checksum;
+pub mod conditions;
 pub mod error;
+pub mod headers;
 pub mod names;
+pub mod operation;
 pub mod payload;
+pub mod query;
+pub mod target;
+pub mod time;
+pub mod xml;
 
 pub use error::{Code, Error};

@@ -1,0 +1,232 @@
+//! What Azure says of a blob or a container, read from the headers of an answer.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use http::HeaderMap;
+use time::OffsetDateTime;
+
+use super::error::BlobError;
+use super::names::AzureETag;
+use super::{dates, headers};
+
+/// Names and values that a blob or container carries. Azure's names are C# identifiers and compared
+/// without case; they are lower-case here. Values are ASCII.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The headers that a blob is served with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobHeaders {
+    /// Content-Type; Azure makes it `application/octet-stream` when there is none.
+    pub content_type: Option<String>,
+    /// Content-Encoding.
+    pub content_encoding: Option<String>,
+    /// Content-Language.
+    pub content_language: Option<String>,
+    /// Content-Disposition.
+    pub content_disposition: Option<String>,
+    /// Cache-Control.
+    pub cache_control: Option<String>,
+    /// MD5 of the whole blob, as it was computed or said.
+    pub content_md5: Option<[u8; 16]>,
+}
+
+/// What a blob is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobKind {
+    /// Of blocks, or put at once.
+    Block,
+    /// Something appends to it.
+    Append,
+    /// A disk.
+    Page,
+}
+
+/// Where Azure keeps a blob's bytes, and what they cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Read often.
+    Hot,
+    /// Read seldom.
+    Cool,
+    /// Read hardly ever.
+    Cold,
+    /// Off line: has to be brought back first.
+    Archive,
+    /// One that this gateway does not know.
+    Other(String),
+}
+
+impl Tier {
+    /// As Azure writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hot => "Hot",
+            Self::Cool => "Cool",
+            Self::Cold => "Cold",
+            Self::Archive => "Archive",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The tier of that name.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "Hot" => Self::Hot,
+            "Cool" => Self::Cool,
+            "Cold" => Self::Cold,
+            "Archive" => Self::Archive,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// What Azure says of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Changes with every change of the blob, its metadata included.
+    pub etag: AzureETag,
+    /// Of the last change, to the second.
+    pub last_modified: OffsetDateTime,
+    /// When the blob was first made; absent where the backend does not say.
+    pub created: Option<OffsetDateTime>,
+    /// Bytes of the whole blob.
+    pub content_length: u64,
+    /// What it is served with.
+    pub headers: BlobHeaders,
+    /// Empty in a listing that did not ask for it.
+    pub metadata: Metadata,
+    /// What it is made of.
+    pub kind: BlobKind,
+    /// Where it is kept.
+    pub tier: Option<Tier>,
+    /// On its way back from the archive: `rehydrate-pending-to-hot` and the like.
+    pub archive_status: Option<String>,
+    /// Whether some tool has leased it.
+    pub leased: bool,
+}
+
+impl Properties {
+    /// From the headers of Get Blob (`ranged`: the answer was 206) or Get Blob Properties.
+    pub(super) fn from_headers(
+        from: &HeaderMap,
+        length: u64,
+        ranged: bool,
+    ) -> Result<Self, BlobError> {
+        let md5 = headers::text(from, "x-ms-blob-content-md5").or_else(|| {
+            // With a range this would be the digest of the range.
+            (!ranged).then(|| headers::text(from, "content-md5")).flatten()
+        });
+        Ok(Self {
+            etag: headers::etag(from)?,
+            last_modified: headers::last_modified(from)?,
+            created: headers::text(from, "x-ms-creation-time").and_then(dates::parse),
+            content_length: length,
+            headers: BlobHeaders {
+                content_type: headers::owned(from, "content-type"),
+                content_encoding: headers::owned(from, "content-encoding"),
+                content_language: headers::owned(from, "content-language"),
+                content_disposition: headers::owned(from, "content-disposition"),
+                cache_control: headers::owned(from, "cache-control"),
+                content_md5: md5.and_then(md5_from_base64),
+            },
+            metadata: headers::metadata(from),
+            kind: headers::text(from, "x-ms-blob-type").map_or(BlobKind::Block, kind_of),
+            tier: headers::text(from, "x-ms-access-tier").map(Tier::parse),
+            archive_status: headers::owned(from, "x-ms-archive-status"),
+            leased: headers::text(from, "x-ms-lease-status") == Some("locked"),
+        })
+    }
+}
+
+/// What Azure says of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerProperties {
+    /// Changes with its metadata, not with its blobs.
+    pub etag: AzureETag,
+    /// The last change of its metadata, to the second.
+    pub last_modified: OffsetDateTime,
+    /// Empty in the answer to its creation.
+    pub metadata: Metadata,
+}
+
+impl ContainerProperties {
+    pub(super) fn from_headers(from: &HeaderMap) -> Result<Self, BlobError> {
+        Ok(Self {
+            etag: headers::etag(from)?,
+            last_modified: headers::last_modified(from)?,
+            metadata: headers::metadata(from),
+        })
+    }
+}
+
+pub(super) fn kind_of(text: &str) -> BlobKind {
+    match text {
+        "AppendBlob" => BlobKind::Append,
+        "PageBlob" => BlobKind::Page,
+        _ => BlobKind::Block,
+    }
+}
+
+pub(super) fn md5_from_base64(text: &str) -> Option<[u8; 16]> {
+    BASE64.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok())
+}
+
+/// CRC64 as Azure writes it: base64 of the number's bytes, the least first.
+pub(super) fn crc64_to_base64(crc: u64) -> String {
+    BASE64.encode(&crc.to_le_bytes())
+}
+
+pub(super) fn crc64_from_base64(text: &str) -> Option<u64> {
+    let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn answer(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut all = HeaderMap::new();
+        all.insert("etag", HeaderValue::from_static("\"0x1\""));
+        all.insert("last-modified", HeaderValue::from_static("Sun, 22 Nov 2026 03:05:08 GMT"));
+        for (name, value) in rows {
+            all.insert(*name, HeaderValue::from_static(value));
+        }
+        all
+    }
+
+    #[test]
+    fn the_digest_of_a_range_is_not_the_blobs() {
+        let rows = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+        let whole = Properties::from_headers(&answer(&rows), 5, false).unwrap();
+        let range = Properties::from_headers(&answer(&rows), 5, true).unwrap();
+        assert!(whole.headers.content_md5.is_some());
+        assert!(range.headers.content_md5.is_none());
+    }
+
+    #[test]
+    fn metadata_is_lower_case_and_keeps_empty_values() {
+        let all = answer(&[("x-ms-meta-one", "1"), ("x-ms-meta-two_2", "")]);
+        let read = Properties::from_headers(&all, 0, false).unwrap();
+        let expected = [("one", "1"), ("two_2", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(read.metadata, Metadata::from(expected));
+    }
+
+    #[test]
+    fn an_answer_without_an_etag_is_broken() {
+        let mut all = answer(&[]);
+        all.remove("etag");
+        let error = Properties::from_headers(&all, 0, false).unwrap_err();
+        assert_eq!(error.kind(), crate::azure::Kind::Broken);
+    }
+
+    #[test]
+    fn a_crc_is_written_with_its_least_byte_first() {
+        assert_eq!(crc64_to_base64(1), "AQAAAAAAAAA=");
+        assert_eq!(crc64_from_base64("AQAAAAAAAAA="), Some(1));
+        assert_eq!(crc64_from_base64("AQ=="), None);
+    }
+}
