@@ -27,9 +27,9 @@ pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
+use crate::s3::query::Plus;
 use crate::s3::{Code, Error};
 use claim::Claim;
-use encoding::Plus;
 use payload::Declared;
 use query::QueryCredentials;
 use scope::{Door, Scope};
@@ -187,11 +187,11 @@ impl Attempt<'_> {
     /// With which reading of the path the signature is right, if with any.
     fn reading_that_holds(&self, key: &SigningKey) -> Result<Option<PathReading>, Error> {
         let query = CanonicalQuery::read(self.head.raw_query)?;
-        if self.holds(key, &query, Plus::Plus)? {
+        if self.holds(key, &query, Plus::IsPlus)? {
             return Ok(Some(PathReading::AsSent));
         }
         // aws4fetch sends a raw plus and signs a blank: https://github.com/mhart/aws4fetch
-        if self.head.raw_path.contains('+') && self.holds(key, &query, Plus::Space)? {
+        if self.head.raw_path.contains('+') && self.holds(key, &query, Plus::IsBlank)? {
             return Ok(Some(PathReading::PlusIsSpace));
         }
         Ok(None)

@@ -16,6 +16,7 @@ use super::{
     AccessKeyId, KeyRing, Payload, RequestHead, Rules, SHA256_OF_NOTHING, SecretKey, Signed,
     SignedChunks, SigningKeys, encoding, verify,
 };
+use crate::s3::query::Plus;
 use crate::s3::{Code, Error};
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 16:44:27 UTC);
@@ -177,7 +178,7 @@ impl Request {
         let query = CanonicalQuery::read(self.query.as_deref()).unwrap();
         let digest = CanonicalRequest {
             method: self.method.as_str(),
-            path: &encoding::canonical_path(&self.path, encoding::Plus::Plus).unwrap(),
+            path: &encoding::canonical_path(&self.path, Plus::IsPlus).unwrap(),
             query: &query,
             headers: &self.headers,
             signed_headers: names,

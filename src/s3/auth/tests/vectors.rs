@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use time::macros::datetime;
 
-use super::{Payload, RequestHead, Ring, Rules, Signed, SigningKeys, verify};
-use crate::s3::auth::encoding::{Plus, canonical_path};
+use super::{Payload, Plus, RequestHead, Ring, Rules, Signed, SigningKeys, verify};
+use crate::s3::auth::encoding::canonical_path;
 use crate::s3::auth::query::QueryCredentials;
 use crate::s3::auth::signature::{CanonicalQuery, CanonicalRequest, SigningKey, tests::text};
 
@@ -111,7 +111,7 @@ impl Case {
         let query = CanonicalQuery::read(message.query.as_deref()).unwrap();
         let canonical = CanonicalRequest {
             method: message.method.as_str(),
-            path: &canonical_path(&path, Plus::Plus).unwrap(),
+            path: &canonical_path(&path, Plus::IsPlus).unwrap(),
             query: &query,
             headers: &message.headers,
             signed_headers: &names,
