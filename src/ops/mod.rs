@@ -12,23 +12,10 @@ pub mod budget;
 pub mod gateway;
 pub mod open;
 
-mod conditions;
-mod copy;
-mod copy_object;
-mod create_bucket;
-mod delete_bucket;
-mod delete_object;
-mod delete_objects;
-mod get_object;
-mod list_buckets;
-mod list_objects;
-mod list_versions;
-mod object_headers;
-mod probes;
-mod put_object;
+mod bucket;
+mod listing;
+mod object;
 mod refusals;
-mod resume;
-mod write;
 
 pub use gateway::{Gateway, Request, Settings};
 
@@ -36,7 +23,7 @@ use http::Response;
 
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
-use crate::s3::{Error, error::Code};
+use crate::s3::{Code, Error};
 
 impl Gateway {
     /// Runs an operation: one line for each that is answered.
@@ -49,22 +36,22 @@ impl Gateway {
         refusals::check(&request)?;
         #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused is refused alike")]
         match operation {
-            Operation::ListBuckets => list_buckets::run(self, request).await,
-            Operation::CreateBucket => create_bucket::run(self, request).await,
-            Operation::HeadBucket => probes::head_bucket(self, request).await,
-            Operation::DeleteBucket => delete_bucket::run(self, request).await,
+            Operation::ListBuckets => bucket::list::run(self, request).await,
+            Operation::CreateBucket => bucket::create::run(self, request).await,
+            Operation::HeadBucket => bucket::probes::head_bucket(self, request).await,
+            Operation::DeleteBucket => bucket::delete::run(self, request).await,
             Operation::ListObjects | Operation::ListObjectsV2 => {
-                list_objects::run(self, request).await
+                listing::objects::run(self, request).await
             }
-            Operation::ListObjectVersions => list_versions::run(self, request).await,
-            Operation::PutObject => put_object::run(self, request).await,
-            Operation::GetObject | Operation::HeadObject => get_object::run(self, request).await,
-            Operation::DeleteObject => delete_object::run(self, request).await,
-            Operation::DeleteObjects => delete_objects::run(self, request).await,
-            Operation::CopyObject => copy_object::run(self, request).await,
-            Operation::CorsPreflight => Err(probes::no_cors()),
-            other => match probes::answer(other) {
-                Some(answer) => probes::run(self, request, answer).await,
+            Operation::ListObjectVersions => listing::versions::run(self, request).await,
+            Operation::PutObject => object::put::run(self, request).await,
+            Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
+            Operation::DeleteObject => object::delete::run(self, request).await,
+            Operation::DeleteObjects => object::delete_many::run(self, request).await,
+            Operation::CopyObject => object::copy::run(self, request).await,
+            Operation::CorsPreflight => Err(bucket::probes::no_cors()),
+            other => match bucket::probes::answer(other) {
+                Some(answer) => bucket::probes::run(self, request, answer).await,
                 None => Err(other.refusal()),
             },
         }

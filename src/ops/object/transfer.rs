@@ -8,7 +8,7 @@ use crate::azure::{
 };
 use crate::mapping::commit_id::CommitId;
 use crate::ops::budget::Budget;
-use crate::ops::write::{BlockIds, Failure, commit};
+use crate::ops::object::write::{BlockIds, Failure, commit};
 use crate::s3::{Code, Error};
 
 /// The most that Put Blob From URL copies, in bytes:
@@ -23,7 +23,7 @@ const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A copy to be made.
 #[derive(Clone, Debug)]
-pub(super) struct Copy {
+pub(in crate::ops) struct Copy {
     /// Where the source is.
     pub from: BlobStore,
     /// The source.
@@ -39,7 +39,7 @@ pub(super) struct Copy {
 }
 
 /// Makes the copy; gives its time.
-pub(super) async fn run(
+pub(in crate::ops) async fn run(
     copy: &Copy,
     budget: &Budget,
     (options, id): (PutOptions, CommitId),

@@ -5,8 +5,9 @@ use http::{Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::list_objects::Asked;
-use crate::ops::object_headers::Described;
+use crate::ops::listing::objects::Asked;
+use crate::ops::object::get::refuse_version;
+use crate::ops::object::headers::Described;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
@@ -15,7 +16,7 @@ use crate::s3::{Code, Error, headers};
 
 /// The answer to one probe.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(in crate::ops) enum Answer {
     /// There is none; S3's code for that.
     None(Code),
     /// An empty document of that name.
@@ -36,7 +37,7 @@ pub(super) enum Answer {
 
 /// What is answered to an operation that is a probe, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
-pub(super) fn answer(operation: Operation) -> Option<(Answer, Action)> {
+pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
     use Answer::{
         BucketAcl, Empty, Location, None as Missing, ObjectAcl, ObjectTags, Payer, Uploads,
     };
@@ -91,7 +92,7 @@ pub(super) fn answer(operation: Operation) -> Option<(Answer, Action)> {
     })
 }
 
-pub(super) async fn run(
+pub(in crate::ops) async fn run(
     gateway: &Gateway,
     request: Request,
     (answer, action): (Answer, Action),
@@ -162,7 +163,7 @@ async fn object(
     action: Action,
 ) -> Result<String, Error> {
     let (bucket, key) = gateway.open_object(request, action).await?;
-    super::get_object::refuse_version(request)?;
+    refuse_version(request)?;
     let found =
         bucket.store().properties(&bucket.path(&key), &crate::azure::Conditions::default()).await;
     let properties = match found {
@@ -195,7 +196,7 @@ fn uploads(request: &Request, bucket: &Bucket) -> Result<String, Error> {
 }
 
 /// `HeadBucket`: asks Azure each time, because it is how clients wait for a bucket.
-pub(super) async fn head_bucket(
+pub(in crate::ops) async fn head_bucket(
     gateway: &Gateway,
     request: Request,
 ) -> Result<Response<Body>, Error> {
@@ -209,6 +210,6 @@ pub(super) async fn head_bucket(
 }
 
 /// What a browser is told of a bucket that nobody has told about other origins.
-pub(super) fn no_cors() -> Error {
+pub(in crate::ops) fn no_cors() -> Error {
     Error::new(Code::AccessForbidden)
 }

@@ -5,8 +5,8 @@ use http::{Response, StatusCode, header};
 use crate::access::Action;
 use crate::mapping::walk::Found;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::list_objects::{Asked, walk, write_owner};
-use crate::ops::object_headers::Described;
+use crate::ops::listing::objects::{Asked, walk, write_owner};
+use crate::ops::object::headers::Described;
 use crate::s3::body::{self, Body};
 use crate::s3::xml::Writer;
 use crate::s3::{Error, time};
@@ -14,7 +14,10 @@ use crate::s3::{Error, time};
 /// The id of the only version that an object has here.
 const NULL: &str = "null";
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let bucket = gateway.open_bucket(&request, Action::ListBucketVersions).await?;
     let asked = Asked::read(&request.query, "max-keys")?;
     let text = |name: &str| request.query.filled(name).map(str::to_owned);

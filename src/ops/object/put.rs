@@ -6,18 +6,21 @@ use crate::access::Action;
 use crate::azure::{self, Kind, PutOptions};
 use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
-use crate::ops::conditions::{self, Resolved};
-use crate::ops::gateway::{Gateway, Request};
-use crate::ops::object_headers;
+use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::headers as object_headers;
+use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
 use crate::ops::open::{Bucket, commit_id};
-use crate::ops::write::{self, Commit, Destination, Failure, Incoming};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::Conditions;
 use crate::s3::names::ObjectKey;
 use crate::s3::payload::{Promised, Verified};
 use crate::s3::{Error, headers};
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let Request { headers, body, payload, raw_query, now, caller, .. } = request;
     let (blob_headers, mut facts) = object_headers::read(&headers)?;
@@ -62,7 +65,7 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
         // Azure encrypts every blob with AES-256; other algorithms have been refused.
         answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
     }
-    answer.body(body::empty()).map_err(super::gateway::unanswerable)
+    answer.body(body::empty()).map_err(unanswerable)
 }
 
 /// What the commit carries, once the body is proved.
@@ -82,12 +85,12 @@ fn plan(
 }
 
 /// The tier to ask Azure for: none for the standard class, which is wherever the account puts it.
-pub(super) fn tier(class: StorageClass) -> Option<azure::Tier> {
+pub(in crate::ops) fn tier(class: StorageClass) -> Option<azure::Tier> {
     (class != StorageClass::Standard).then(|| class.tier())
 }
 
 /// What a client is told of a write that was not done.
-pub(super) async fn explain(
+pub(in crate::ops) async fn explain(
     gateway: &Gateway,
     bucket: &Bucket,
     key: &ObjectKey,

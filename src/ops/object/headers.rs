@@ -18,7 +18,7 @@ use crate::s3::{Error, headers, time};
 const CONTENT_TYPE_DEFAULT: &str = "binary/octet-stream";
 
 /// What a request says of the object that it writes: its headers for Azure, its facts for us.
-pub(super) fn read(headers: &HeaderMap) -> Result<(BlobHeaders, ObjectFacts), Error> {
+pub(in crate::ops) fn read(headers: &HeaderMap) -> Result<(BlobHeaders, ObjectFacts), Error> {
     let text =
         |name: &HeaderName| headers::text(headers, name).map(|value| value.map(str::to_owned));
     let blob = BlobHeaders {
@@ -44,13 +44,13 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(BlobHeaders, ObjectFacts), Er
 }
 
 /// The storage class that a request asks for.
-pub(super) fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClass>, Error> {
+pub(in crate::ops) fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClass>, Error> {
     headers::text(headers, &headers::STORAGE_CLASS)?.map(StorageClass::parse).transpose()
 }
 
 /// An object as an answer describes it.
 #[derive(Debug)]
-pub(super) struct Described {
+pub(in crate::ops) struct Described {
     /// What its write said of it.
     pub facts: ObjectFacts,
     /// Its S3 ETag.
@@ -61,7 +61,7 @@ pub(super) struct Described {
 
 impl Described {
     /// From what Azure says.
-    pub(super) fn of(properties: &Properties) -> Self {
+    pub(in crate::ops) fn of(properties: &Properties) -> Self {
         let facts = ObjectFacts::read(properties);
         let etag = ETag::new(metadata::etag_of(&facts, properties));
         let modified = metadata::last_modified(&facts, properties);
@@ -69,7 +69,7 @@ impl Described {
     }
 
     /// ETag and Last-Modified, which stand in 304 and 412 as well.
-    pub(super) fn validators(&self) -> [(HeaderName, HeaderValue); 2] {
+    pub(in crate::ops) fn validators(&self) -> [(HeaderName, HeaderValue); 2] {
         let value = |text: String| {
             HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
         };
@@ -80,7 +80,7 @@ impl Described {
     }
 
     /// All headers of a whole object.
-    pub(super) fn write(
+    pub(in crate::ops) fn write(
         &self,
         mut answer: Builder,
         properties: &Properties,
@@ -152,7 +152,7 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
 ];
 
 /// Which headers the query overrules; `InvalidArgument` for a value that is no header's.
-pub(super) fn overrides(query: &Query) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+pub(in crate::ops) fn overrides(query: &Query) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
     let mut found = Vec::new();
     for (parameter, name) in OVERRIDES {
         if let Some(text) = query.get(parameter) {

@@ -20,7 +20,10 @@ use crate::s3::{Error, time};
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>.
 const BUCKETS_MAX: u32 = 10_000;
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let asked = Asked::read(gateway, &request)?;
     let accounts = gateway.accounts();
     gateway.allow_listing_buckets(&request)?;

@@ -30,7 +30,7 @@ const HELD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The size of a block where memory is not short, in bytes.
 const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
 /// The largest object of one PUT: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>.
-pub(super) const PUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+pub(in crate::ops) const PUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// How many blocks of one body are on their way at once.
 const BLOCKS_IN_FLIGHT: usize = 4;
 /// Frames shorter than this are copied together, so that a body of many small frames does not pin
@@ -43,7 +43,7 @@ const COMMITS_MAX: u32 = 3;
 
 /// Where the bytes go, and what is known of the backend.
 #[derive(Clone, Debug)]
-pub(super) struct Destination {
+pub(in crate::ops) struct Destination {
     /// The account.
     pub store: BlobStore,
     /// The blob.
@@ -55,7 +55,7 @@ pub(super) struct Destination {
 }
 
 /// A body that has not been read yet, with all that its request says of it.
-pub(super) struct Incoming<'a> {
+pub(in crate::ops) struct Incoming<'a> {
     /// The bytes as they come.
     pub body: Body,
     /// How the signature covers them.
@@ -74,7 +74,7 @@ impl std::fmt::Debug for Incoming<'_> {
 
 /// What a commit carries.
 #[derive(Clone, Debug)]
-pub(super) struct Commit {
+pub(in crate::ops) struct Commit {
     /// The id of this write, which is in the metadata, too: a lost answer is decided by it.
     pub id: CommitId,
     /// All that belongs to the object.
@@ -83,7 +83,7 @@ pub(super) struct Commit {
 
 /// What a write has made.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(in crate::ops) struct Stored {
     /// The object's ETag: the MD5 of its bytes.
     pub etag: ETag,
     /// The proof of what was stored.
@@ -92,7 +92,7 @@ pub(super) struct Stored {
 
 /// Why a write was not done.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::ops) enum Failure {
     /// The request is at fault, or the gateway refuses.
     Refused(Error),
     /// Azure did not do it. `overtaken`: the blocks were discarded by another writer.
@@ -114,7 +114,7 @@ impl From<BlobError> for Failure {
 /// Stores a body as the blob of `destination`.
 ///
 /// `plan` says what belongs to the blob, once the body is proved.
-pub(super) async fn store(
+pub(in crate::ops) async fn store(
     destination: &Destination,
     budget: &Budget,
     incoming: Incoming<'_>,
@@ -249,7 +249,7 @@ struct Staging {
 
 /// The ids of the blocks of one body: all of one length, and of no other body.
 #[derive(Clone, Debug)]
-pub(super) struct BlockIds {
+pub(in crate::ops) struct BlockIds {
     nonce: [u8; 16],
     length: usize,
 }
@@ -262,7 +262,7 @@ impl BlockIds {
     const LENGTH_MIN: usize = 8;
 
     /// The ids of a new attempt.
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(in crate::ops) fn new() -> Result<Self, Error> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)
             .map_err(|cause| Error::new(Code::InternalError).caused_by(cause.to_string()))?;
@@ -270,7 +270,7 @@ impl BlockIds {
     }
 
     /// The id of the block at `index`: the index, the nonce, and nought up to the length.
-    pub(super) fn id(&self, index: usize) -> Result<BlockId, Error> {
+    pub(in crate::ops) fn id(&self, index: usize) -> Result<BlockId, Error> {
         let index = u32::try_from(index).map_err(|_too_many| Error::new(Code::EntityTooLarge))?;
         let mut bytes = [0; Self::LENGTH];
         let parts = index.to_be_bytes().into_iter().chain(self.nonce);
@@ -447,7 +447,7 @@ async fn overtaken(
 /// An answer that was lost is decided by reading back the commit id: what has been done is a
 /// success, and what has not is done again. A write that another one replaced in between was done;
 /// with a condition that cannot be told from one that lost, and the client is asked to try again.
-pub(super) async fn commit<F>(
+pub(in crate::ops) async fn commit<F>(
     store: &BlobStore,
     path: &BlobPath,
     ours: &CommitId,

@@ -4,16 +4,19 @@ use http::{Response, StatusCode};
 
 use crate::access::Action;
 use crate::azure::{BlobError, Conditions as AzureConditions, DeleteOptions, Kind, Snapshots};
-use crate::ops::conditions::{self, Resolved};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::get_object::refuse_version;
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::get::refuse_version;
 use crate::ops::open::Bucket;
 use crate::s3::Error;
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::Conditions;
 use crate::s3::names::ObjectKey;
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::DeleteObject).await?;
     refuse_version(&request)?;
     let wanted = Conditions {
@@ -37,7 +40,7 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
 }
 
 /// Deletes the blob of `key`; one that is not there is deleted.
-pub(super) async fn delete(
+pub(in crate::ops) async fn delete(
     bucket: &Bucket,
     key: &ObjectKey,
     conditions: AzureConditions,

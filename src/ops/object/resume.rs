@@ -25,7 +25,7 @@ type Reopening = Pin<Box<dyn Future<Output = Result<(BlobBody, AzureETag), BlobE
 
 /// A blob whose bytes are being read, and what is needed to go on.
 #[derive(Clone, Debug)]
-pub(super) struct Pinned {
+pub(in crate::ops) struct Pinned {
     /// Where to ask.
     pub store: BlobStore,
     /// The blob.
@@ -37,7 +37,7 @@ pub(super) struct Pinned {
 }
 
 /// The body of an answer: bytes `next` to `end`, the end not included.
-pub(super) struct ResumingBody {
+pub(in crate::ops) struct ResumingBody {
     blob: Pinned,
     next: u64,
     end: u64,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for ResumingBody {
 
 impl ResumingBody {
     /// The bytes from `first` on, `length` of them, of which `body` is the beginning.
-    pub(super) fn new(blob: Pinned, body: BlobBody, first: u64, length: u64) -> Self {
+    pub(in crate::ops) fn new(blob: Pinned, body: BlobBody, first: u64, length: u64) -> Self {
         let state = if length == 0 { State::Ended } else { State::Reading(body) };
         Self { blob, next: first, end: first.saturating_add(length), state, resumptions: 0 }
     }

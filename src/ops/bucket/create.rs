@@ -20,7 +20,10 @@ const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 /// With it an admin gives a container that an Azure tool made to a user.
 const OWNER: &str = "x-bluebucket-owner";
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let (name, location) = gateway.locate_new(&request, Action::CreateBucket)?;
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     check_location(gateway, &document)?;
@@ -44,7 +47,7 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
         .map_err(unanswerable)
 }
 
-pub(super) fn new_id() -> Result<BucketId, Error> {
+pub(in crate::ops) fn new_id() -> Result<BucketId, Error> {
     let mut random = [0; 15];
     getrandom::fill(&mut random)
         .map_err(|cause| Error::new(Code::InternalError).caused_by(cause.to_string()))?;

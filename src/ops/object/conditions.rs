@@ -9,12 +9,12 @@ use crate::s3::names::ObjectKey;
 use crate::s3::{Code, Error};
 
 /// What a write may rest on: `If-Match` and `If-None-Match` alone, as S3 has it.
-pub(super) fn of_write(conditions: Conditions) -> Conditions {
+pub(in crate::ops) fn of_write(conditions: Conditions) -> Conditions {
     Conditions { if_modified_since: None, if_unmodified_since: None, ..conditions }
 }
 
 /// Says `wanted` in Azure's words; reads the object first where an ETag is named.
-pub(super) async fn resolve(
+pub(in crate::ops) async fn resolve(
     store: &BlobStore,
     path: &BlobPath,
     key: &ObjectKey,
@@ -39,7 +39,7 @@ pub(super) async fn resolve(
 
 /// Why conditions could not be said, or do not hold.
 #[derive(Debug)]
-pub(super) enum Resolved {
+pub(in crate::ops) enum Resolved {
     /// They do not hold.
     Refused(Error),
     /// Azure does not say.
@@ -79,7 +79,7 @@ fn judge(
 
 /// What a client is told when Azure says that its condition does not hold: Azure's ETag also moves
 /// where S3's does not, so what is there is looked at once more.
-pub(super) async fn lost(
+pub(in crate::ops) async fn lost(
     store: &BlobStore,
     path: &BlobPath,
     key: &ObjectKey,

@@ -13,7 +13,10 @@ use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::{Code, Error};
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let bucket = gateway.open_bucket(&request, Action::DeleteBucket).await?;
     if bucket.is_alias() {
         // The container may hold more than the bucket, and is the operator's.

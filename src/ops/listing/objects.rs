@@ -9,7 +9,7 @@ use crate::azure::{BlobEntry, Include};
 use crate::mapping::metadata::ChecksumKind;
 use crate::mapping::walk::{Answer, Found, Page, Step, Walk, WalkInput};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object_headers::Described;
+use crate::ops::object::headers::Described;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
@@ -28,7 +28,7 @@ const URL: &AsciiSet =
 
 /// What all listings of keys have in common.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(in crate::ops) struct Asked {
     /// Only keys that begin so.
     pub prefix: String,
     /// Where keys are rolled up.
@@ -41,7 +41,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads the parameters; `max` is the name of the one that counts.
-    pub(super) fn read(query: &Query, max: &'static str) -> Result<Self, Error> {
+    pub(in crate::ops) fn read(query: &Query, max: &'static str) -> Result<Self, Error> {
         let encoded = match query.filled("encoding-type") {
             None => false,
             Some("url") => true,
@@ -62,17 +62,21 @@ impl Asked {
     }
 
     /// How many entries a page has at most.
-    pub(super) fn page_size(&self) -> usize {
+    pub(in crate::ops) fn page_size(&self) -> usize {
         usize::try_from(self.max_keys.min(KEYS_MAX)).unwrap_or(usize::MAX)
     }
 
     /// A key as it stands in the document.
-    pub(super) fn text(&self, key: &str) -> String {
+    pub(in crate::ops) fn text(&self, key: &str) -> String {
         if self.encoded { utf8_percent_encode(key, URL).to_string() } else { key.to_owned() }
     }
 
     /// The roll-ups of a page.
-    pub(super) fn write_prefixes(&self, document: &mut Writer, page: &Page<Box<BlobEntry>>) {
+    pub(in crate::ops) fn write_prefixes(
+        &self,
+        document: &mut Writer,
+        page: &Page<Box<BlobEntry>>,
+    ) {
         for found in &page.found {
             if let Found::CommonPrefix(prefix) = found {
                 document.open("CommonPrefixes").text("Prefix", self.text(prefix));
@@ -83,7 +87,7 @@ impl Asked {
 }
 
 /// Walks to a page.
-pub(super) async fn walk(
+pub(in crate::ops) async fn walk(
     gateway: &Gateway,
     bucket: &Bucket,
     input: WalkInput,
@@ -105,7 +109,10 @@ pub(super) async fn walk(
     }
 }
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let bucket = gateway.open_bucket(&request, Action::ListBucket).await?;
     let asked = Asked::read(&request.query, "max-keys")?;
     let version = Version::read(&request)?;
@@ -131,7 +138,7 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
 }
 
 /// The owner of an object: canonical id and display name.
-pub(super) type Owner = (String, String);
+pub(in crate::ops) type Owner = (String, String);
 
 fn write_object(document: &mut Writer, key: &str, blob: &BlobEntry, owner: Option<Owner>) {
     let described = Described::of(&blob.properties);
@@ -153,7 +160,7 @@ fn checksum_type(kind: ChecksumKind) -> &'static str {
 }
 
 /// Writes an owner, where there is one.
-pub(super) fn write_owner(document: &mut Writer, owner: Option<Owner>) {
+pub(in crate::ops) fn write_owner(document: &mut Writer, owner: Option<Owner>) {
     if let Some((id, name)) = owner {
         document.open("Owner").text("ID", id).text("DisplayName", name).close("Owner");
     }

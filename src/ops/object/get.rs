@@ -7,9 +7,9 @@ use http_body_util::BodyExt as _;
 use crate::access::Action;
 use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object_headers::{self, Described};
+use crate::ops::object::headers::{self, Described};
+use crate::ops::object::resume::{Pinned, ResumingBody};
 use crate::ops::open::Bucket;
-use crate::ops::resume::{Pinned, ResumingBody};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::names::ObjectKey;
@@ -31,7 +31,7 @@ impl Read {
         Ok(Self {
             range: range(&request.headers),
             conditions: Conditions::read(&request.headers)?,
-            overrides: object_headers::overrides(&request.query)?,
+            overrides: headers::overrides(&request.query)?,
             headers: request.headers.clone(),
         })
     }
@@ -47,7 +47,7 @@ fn range(headers: &HeaderMap) -> Option<ByteRange> {
 }
 
 /// A bucket without versions has the version `null` of each object, and no other.
-pub(super) fn refuse_version(request: &Request) -> Result<(), Error> {
+pub(in crate::ops) fn refuse_version(request: &Request) -> Result<(), Error> {
     match request.query.filled("versionId") {
         None | Some("null") => Ok(()),
         Some(version) => {
@@ -66,7 +66,10 @@ fn refuse_part(request: &Request) -> Result<(), Error> {
     }
 }
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
     if request.operation == Operation::HeadObject {

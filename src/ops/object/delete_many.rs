@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use crate::access::Action;
 use crate::azure::Conditions as AzureConditions;
 use crate::mapping::errors;
-use crate::ops::conditions::{self, Resolved};
-use crate::ops::delete_object::delete;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::delete::delete;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{Conditions, ETag, Matches};
@@ -35,7 +35,10 @@ struct Doomed {
     etag: Option<ETag>,
 }
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let bucket = gateway.open_bucket(&request, Action::DeleteObject).await?;
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let delete = xml::read(&document, "Delete")?;

@@ -5,12 +5,12 @@ use http::{HeaderMap, Response, StatusCode, header};
 use crate::access::Action;
 use crate::azure::{self, BlobHeaders, Properties, PutOptions};
 use crate::mapping::metadata::ObjectFacts;
-use crate::ops::conditions::{self, Resolved};
-use crate::ops::copy::{self, Copy};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object_headers::{self, Described};
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::headers::{self as object_headers, Described};
+use crate::ops::object::put;
+use crate::ops::object::transfer::{self, Copy};
 use crate::ops::open::commit_id;
-use crate::ops::put_object;
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{Conditions, Verdict, precondition_failed};
 use crate::s3::names::{BucketName, ObjectKey};
@@ -29,7 +29,10 @@ enum Directive {
     Replace,
 }
 
-pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<Body>, Error> {
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (from_bucket, from_key) = source(&request.headers)?;
     let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
@@ -76,9 +79,9 @@ pub(super) async fn run(gateway: &Gateway, request: Request) -> Result<Response<
         to_path: bucket.path(&key),
         capabilities: bucket.account().capabilities().await,
     };
-    match copy::run(&copy, gateway.budget(), options).await {
+    match transfer::run(&copy, gateway.budget(), options).await {
         Ok(modified) => answer(&described, modified),
-        Err(failure) => Err(put_object::explain(gateway, &bucket, &key, &wanted, failure).await),
+        Err(failure) => Err(put::explain(gateway, &bucket, &key, &wanted, failure).await),
     }
 }
 
@@ -176,7 +179,7 @@ fn describe(
     let options = PutOptions {
         headers: BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers },
         metadata: facts.write(found.content_length)?,
-        tier: put_object::tier(facts.storage_class),
+        tier: put::tier(facts.storage_class),
         ..PutOptions::default()
     };
     Ok((options, id))
