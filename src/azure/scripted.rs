@@ -25,6 +25,8 @@ use crate::azure::{
 enum Reply {
     /// Answers, and keeps the connection.
     Whole(String),
+    /// Answers in two pieces, with a moment between them.
+    Slow(String, String),
     /// Answers this much, and closes.
     Cut(String),
     /// Answers this much, and then nothing for long.
@@ -105,6 +107,11 @@ fn serve(
         sender.send(seen).ok();
         match reply {
             Some(Reply::Whole(text)) => connection.write_all(text.as_bytes()).unwrap(),
+            Some(Reply::Slow(first, rest)) => {
+                connection.write_all(first.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+                connection.write_all(rest.as_bytes()).unwrap();
+            }
             Some(Reply::Cut(text)) => return connection.write_all(text.as_bytes()).unwrap(),
             Some(Reply::Stall(text)) => {
                 connection.write_all(text.as_bytes()).unwrap();
@@ -284,16 +291,18 @@ async fn a_listing_that_is_cut_is_asked_again() {
 
 #[tokio::test]
 async fn an_error_leaves_its_connection_to_the_next() {
-    let long =
-        format!("<Error><Code>BlobNotFound</Code><Message>{}</Message></Error>", "m".repeat(9000));
+    let message = "m".repeat(9000);
+    let text = format!("<Error><Code>BlobArchived</Code><Message>{message}</Message></Error>");
+    let mut first = answer(409, "", &text);
+    let rest = first.split_off(first.len() - 5000);
     let server = Server::start([
-        Reply::Whole(answer(404, "", &long)),
+        Reply::Slow(first, rest),
         Reply::Whole(answer(200, STATE, "hello")),
         Reply::Whole(answer(202, "", "unused")),
         done(),
     ]);
     let store = server.store();
-    assert_eq!(read(&store).await.unwrap_err().kind(), Kind::NoSuchBlob);
+    assert_eq!(read(&store).await.unwrap_err().kind(), Kind::Archived);
     assert_eq!(read(&store).await.unwrap(), "hello");
     store.delete(&path(), &DeleteOptions::default()).await.unwrap();
     put(&store).await.unwrap();
