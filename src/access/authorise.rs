@@ -361,9 +361,9 @@ mod tests {
 
     #[test]
     fn everybody_sees_the_buckets_in_which_they_have_a_right() {
-        let (data, date) = (bucket("data"), bucket("date"));
+        let (data, logs) = (bucket("data"), bucket("logs"));
         let tenant = caller(Role::Limited, &[("s3:GetObject", "data", &["tenant1/"])]);
-        assert!(may_see(&tenant, &data, Some("you")) && !may_see(&tenant, &date, Some("me")));
+        assert!(may_see(&tenant, &data, Some("you")) && !may_see(&tenant, &logs, Some("me")));
         let owner = caller(Role::Owner, &[]);
         assert!(may_see(&owner, &data, Some("me")) && !may_see(&owner, &data, Some("you")));
         assert!(!may_see(&owner, &data, None) && !may_see(&Caller::anonymous(), &data, None));

@@ -219,7 +219,7 @@ mod tests {
         facts.deleting = None;
         facts.write(&mut metadata);
         assert_eq!(BucketFacts::read(&metadata), Ok(Some(facts)));
-        assert_eq!(metadata.get("team").unwrap(), "red");
+        assert_eq!(metadata["team"], "red");
     }
 
     proptest! {

@@ -167,13 +167,11 @@ pub fn etag_of(facts: &ObjectFacts, properties: &azure::Properties) -> String {
     if let Some(etag) = &facts.etag {
         return etag.clone();
     }
-    match properties.headers.content_md5 {
-        Some(md5) => HEXLOWER.encode(&md5),
-        None => {
-            let derived = Md5::digest(properties.etag.as_str().as_bytes());
-            format!("{}-1", HEXLOWER.encode(&derived))
-        }
+    if let Some(md5) = properties.headers.content_md5 {
+        return HEXLOWER.encode(&md5);
     }
+    let derived = Md5::digest(properties.etag.as_str().as_bytes());
+    format!("{}-1", HEXLOWER.encode(&derived))
 }
 
 /// When an object was last modified, to S3: when it was written, whatever was done to its metadata

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::azure;
@@ -133,7 +133,8 @@ fn encode_name(name: &str) -> String {
         if byte.is_ascii_lowercase() || byte.is_ascii_digit() {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("_{byte:02x}"));
+            encoded.push('_');
+            HEXLOWER.encode_append(&[byte], &mut encoded);
         }
     }
     encoded
@@ -191,11 +192,14 @@ fn is_plain_value(value: &str) -> bool {
 
 /// A length in groups of seven bits, the least first: most take one byte.
 fn push_length(bytes: &mut Vec<u8>, mut length: usize) {
-    while length > 0x7F {
-        bytes.push((length & 0x7F) as u8 | 0x80);
+    loop {
+        let [low, ..] = (length & 0x7F).to_le_bytes();
         length >>= 7;
+        if length == 0 {
+            return bytes.push(low);
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push((length & 0x7F) as u8);
 }
 
 fn unpack(text: &str) -> Option<BTreeMap<String, Vec<u8>>> {

@@ -201,11 +201,8 @@ impl<T> Walk<T> {
     pub fn step(&mut self) -> Step<T> {
         while self.found.len() <= self.max_keys {
             let wanted = (self.max_keys - self.found.len()).saturating_add(1).min(RESULTS_MAX);
-            for (which, stream) in self.streams.iter_mut().enumerate() {
-                if let Some(ask) = stream.advance(wanted) {
-                    self.asked = Some(which);
-                    return Step::Ask(ask);
-                }
+            if let Some(ask) = self.advance(wanted) {
+                return Step::Ask(ask);
             }
             let Some(next) = self.least() else { break };
             self.found.push(next);
@@ -221,6 +218,14 @@ impl<T> Walk<T> {
         if let Some(stream) = asked {
             stream.feed(answer);
         }
+    }
+
+    /// Brings every stream to where it has something ready, or its end.
+    fn advance(&mut self, wanted: usize) -> Option<Ask> {
+        let mut asks = self.streams.iter_mut().map(|stream| stream.advance(wanted)).enumerate();
+        let (which, ask) = asks.find_map(|(which, ask)| Some((which, ask?)))?;
+        self.asked = Some(which);
+        Some(ask)
     }
 
     /// The first of what the streams have ready; both may have the same common prefix.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -46,7 +47,7 @@ impl Azure {
             let delimiter = ask.delimiter.as_deref();
             let rolled = delimiter.and_then(|d| rest.find(d).map(|at| at + d.len()));
             let entry = match rolled {
-                Some(end) => Listed::Prefix(name[..ask.prefix.len() + end].to_owned()),
+                Some(end) => Listed::Prefix(name.get(..ask.prefix.len() + end).unwrap().to_owned()),
                 None => Listed::Blob { name: name.clone(), blob: () },
             };
             if entries.last().is_some_and(|last| last.name() == entry.name()) {
@@ -66,12 +67,13 @@ impl Azure {
 }
 
 fn write_marker(units: &[u16]) -> String {
-    units.iter().map(|unit| format!("{unit:04x}")).collect()
+    let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    HEXLOWER.encode(&bytes)
 }
 
 fn read_marker(text: &str) -> Vec<u16> {
-    let digits = text.as_bytes().chunks(4).map(|four| std::str::from_utf8(four).unwrap());
-    digits.map(|four| u16::from_str_radix(four, 16).unwrap()).collect()
+    let bytes = HEXLOWER.decode(text.as_bytes()).unwrap();
+    bytes.chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect()
 }
 
 fn walk(azure: &mut Azure, input: WalkInput) -> Page<()> {
@@ -95,7 +97,7 @@ fn model(keys: &[String], input: &WalkInput) -> Vec<String> {
         }
         let delimiter = input.delimiter.as_deref().filter(|text| !text.is_empty());
         let end = delimiter.and_then(|d| rest.find(d).map(|at| at + d.len()));
-        let text = end.map_or(key.as_str(), |end| &key[..input.prefix.len() + end]);
+        let text = end.map_or(key.as_str(), |end| key.get(..input.prefix.len() + end).unwrap());
         let been = input.after.as_ref().is_some_and(|after| after == text && end.is_some());
         if !been && shown.last().map(String::as_str) != Some(text) {
             shown.push(text.to_owned());

@@ -37,39 +37,40 @@ impl<T> Stream<T> {
     pub(super) fn advance(&mut self, wanted: usize) -> Option<Ask> {
         while self.ready.is_empty() {
             let cursor = self.cursor.as_ref()?;
-            let Some(leg) = self.course.leg(cursor) else {
-                self.cursor = None;
-                continue;
+            let ask = match self.course.leg(cursor) {
+                None => {
+                    self.cursor = None;
+                    None
+                }
+                Some(leg) if leg.is_empty() => {
+                    self.cursor = leg.then;
+                    None
+                }
+                Some(leg) => self.walk(leg, wanted),
             };
-            if leg.is_empty() {
-                self.cursor = leg.then;
-                continue;
-            }
-            let Some(which) = self.spans.iter().position(|span| span.serves(&leg)) else {
-                let wanted = if leg.is_detour { 1 } else { wanted };
-                self.spans.push(Span::new(leg.shape, leg.start.name().map(str::to_owned)));
-                return self.ask(self.spans.len() - 1, wanted);
-            };
-            if !self.show(which, leg) {
-                return self.ask(which, wanted);
+            if ask.is_some() {
+                return ask;
             }
         }
         None
     }
 
-    /// Shows what can be shown of `leg`, and moves on. False if the span has to be longer first.
-    fn show(&mut self, which: usize, leg: Leg) -> bool {
-        let Some(span) = self.spans.get_mut(which) else { return true };
+    /// Shows what is known of `leg` and moves on; what has to be asked first, if nothing is known.
+    fn walk(&mut self, leg: Leg, wanted: usize) -> Option<Ask> {
+        let Some(which) = self.spans.iter().position(|span| span.serves(&leg)) else {
+            self.spans.push(Span::new(leg.shape, leg.start.name().map(str::to_owned)));
+            return self.ask(self.spans.len() - 1, if leg.is_detour { 1 } else { wanted });
+        };
+        let span = self.spans.get_mut(which)?;
         let complete = span.completes(&leg);
         let last = span.slots_of(&leg).last().map(|slot| slot.shown.clone());
         let (cursor, held) = match last {
-            None if !complete => return false,
-            None => (leg.then.clone(), Held::default()),
-            Some(_) if complete => (leg.then.clone(), Held::default()),
-            Some(last) => {
+            None if !complete => return self.ask(which, wanted),
+            Some(last) if !complete => {
                 let (cursor, held) = self.course.resume_after(&last, &leg);
                 (Some(cursor), held)
             }
+            None | Some(_) => (leg.then.clone(), Held::default()),
         };
         let mut shown: Vec<Found<T>> = span
             .slots_of(&leg)
@@ -83,7 +84,7 @@ impl<T> Stream<T> {
             _ => cursor,
         };
         self.ready.extend(shown);
-        true
+        None
     }
 
     fn ask(&mut self, which: usize, wanted: usize) -> Option<Ask> {
