@@ -5,15 +5,23 @@
 
 pub mod admin;
 pub mod azurite;
+pub mod check;
+pub mod commands;
 pub mod config;
 pub mod connection;
+pub mod dev;
+pub mod gateway;
 pub mod guarded;
 mod head;
 pub mod health;
+pub mod healthcheck;
 mod listener;
 pub mod metrics;
+pub mod output;
+pub mod reload;
 pub mod shutdown;
 pub mod stores;
+pub mod telemetry;
 pub mod tls;
 
 #[cfg(test)]
