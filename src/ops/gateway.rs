@@ -93,9 +93,7 @@ pub struct Request {
     pub target: Target,
     /// The parameters.
     pub query: Query,
-    /// The query as it came, for headers that presigned URLs carry in it.
-    pub raw_query: Option<String>,
-    /// The headers.
+    /// The headers, those among them that a presigned URL carries in its query.
     pub headers: HeaderMap,
     /// The body as it comes; only its owner can get at it, so that a request may be looked at from
     /// several places at once.
@@ -121,7 +119,7 @@ impl std::fmt::Debug for Request {
 impl Request {
     /// Reads and verifies the body as a document of at most `limit` bytes, and gives the rest back.
     pub(super) async fn document(self, limit: usize) -> Result<(Self, Bytes), Error> {
-        let promised = Promised::read_presigned(&self.headers, self.raw_query.as_deref())?;
+        let promised = Promised::read(&self.headers)?;
         let Self { body, payload, headers, .. } = self;
         let checked =
             CheckedBody::new(body.into_inner(), payload.clone(), promised, &headers, Md5::Skip)?;

@@ -4,21 +4,25 @@
 //! from outside, so that the shell knows nothing of S3.
 
 pub mod admin;
-pub mod answer;
 pub mod azurite;
+pub mod check;
+pub mod commands;
 pub mod config;
 pub mod connection;
+pub mod dev;
+pub mod gateway;
 pub mod guarded;
 mod head;
 pub mod health;
-pub mod incoming;
+pub mod healthcheck;
 mod listener;
 pub mod metrics;
-pub mod router;
+pub mod output;
+pub mod reload;
 pub mod shutdown;
 pub mod stores;
+pub mod telemetry;
 pub mod tls;
-pub mod wiring;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -115,7 +115,7 @@ async fn handle(
         }
     };
     if !unread.settle(head.headers.contains_key(header::EXPECT)).await {
-        answer.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if head.method == Method::HEAD {
         answer = answer.map(|_| crate::s3::body::empty());
@@ -165,15 +165,18 @@ async fn run(
         PathReading::PlusIsSpace => target::read(host, raw_path, &front.domains, Plus::IsBlank)?,
     };
     seen.comes_from(&signed.caller);
-    let operation = Operation::read(&head.method, &target, &query, &head.headers)?;
+    let mut headers = head.headers.clone();
+    if signed.presigned {
+        hoist(&query, &mut headers)?;
+    }
+    let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
     let request = Request {
         id: seen.id().into(),
         operation,
         target,
         query,
-        raw_query: raw_query.map(str::to_owned),
-        headers: head.headers.clone(),
+        headers,
         body: SyncWrapper::new(body),
         payload: signed.payload,
         caller: signed.caller,
@@ -198,10 +201,23 @@ fn preflight(head: &Parts) -> Result<(), Error> {
         .message("Insufficient information. Origin request header needed."))
 }
 
+/// A presigned URL may carry headers of S3 as parameters, signed with it: they count as headers.
+fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
+    for name in query.names().filter(|name| name.starts_with("x-amz-")) {
+        let text = query.get(name).unwrap_or_default();
+        let invalid = || Error::invalid_argument("query", name, "The parameter is no header.");
+        let value = HeaderValue::from_str(text).map_err(|_not_a_value| invalid())?;
+        let name = HeaderName::try_from(name).map_err(|_not_a_name| invalid())?;
+        headers.entry(name).or_insert(value);
+    }
+    Ok(())
+}
+
 /// Who asks, and how the body is covered.
 struct Authentic {
     caller: Caller,
     payload: Payload,
+    presigned: bool,
     path_reading: PathReading,
 }
 
@@ -217,11 +233,13 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         Some(signed) => Ok(Authentic {
             caller: users.caller(&signed)?,
             payload: signed.payload(),
+            presigned: signed.presigned(),
             path_reading: signed.path_reading(),
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
             payload: Payload::of_anonymous(&head.headers)?,
+            presigned: false,
             path_reading: PathReading::AsSent,
         }),
     }

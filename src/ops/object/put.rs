@@ -22,11 +22,11 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let Request { headers, body, payload, raw_query, now, caller, .. } = request;
+    let Request { headers, body, payload, now, caller, .. } = request;
     let (blob_headers, mut facts) = object_headers::read(&headers)?;
     facts.owner = caller.id().map(str::to_owned);
     let wanted = conditions::of_write(Conditions::read(&headers)?);
-    let promised = Promised::read_presigned(&headers, raw_query.as_deref())?;
+    let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;
     let path = bucket.path(&key);
     let pinned = match conditions::resolve(bucket.store(), &path, &key, &wanted).await {
