@@ -139,7 +139,7 @@ pub(super) fn read_blobs(document: &[u8]) -> Result<BlobPage, BlobError> {
     let mut walk = Walk::into_root(document, "EnumerationResults")?;
     while let Some(tag) = walk.child()? {
         match tag.name().as_ref() {
-            "Blobs" => page.entries = read_entries(&mut walk)?,
+            "Blobs" => page.entries = in_order(read_entries(&mut walk)?),
             "NextMarker" => page.next_marker = some(walk.text()?),
             _ => walk.skip(&tag)?,
         }
@@ -157,6 +157,19 @@ fn read_entries(walk: &mut Walk<'_>) -> Result<Vec<ListEntry>, BlobError> {
         }
     }
     Ok(entries)
+}
+
+/// Azure mixes blobs and prefixes by name; Azurite lists the prefixes of a page first. What has one
+/// name (a blob and its snapshots) keeps its order.
+fn in_order(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
+    let mixed = entries.iter().any(|entry| matches!(entry, ListEntry::Prefix(_)));
+    let compare = |one: &ListEntry, other: &ListEntry| {
+        one.name().encode_utf16().cmp(other.name().encode_utf16())
+    };
+    if mixed && !entries.is_sorted_by(|one, other| compare(one, other).is_le()) {
+        entries.sort_by(compare);
+    }
+    entries
 }
 
 fn read_prefix(walk: &mut Walk<'_>) -> Result<String, BlobError> {
@@ -390,6 +403,21 @@ mod tests {
             read.entries.iter().map(|entry| matches!(entry, ListEntry::Prefix(_))).collect();
         assert_eq!(kinds, [true, false, true]);
         assert_eq!(names(&page(&blobs)), ["a/", "b", "c/"]);
+    }
+
+    #[test]
+    fn a_page_of_azurite_is_put_in_azures_order() {
+        let prefix = |name: &str| format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>");
+        let blobs = [
+            prefix("a/"),
+            prefix("c/"),
+            prefix("\u{1f388}/"),
+            named("<Name>b</Name>"),
+            named("<Name>d</Name>"),
+            named("<Name>\u{fb00}</Name>"),
+        ]
+        .concat();
+        assert_eq!(names(&page(&blobs)), ["a/", "b", "c/", "d", "\u{1f388}/", "\u{fb00}"]);
     }
 
     #[test]

@@ -121,18 +121,18 @@ fn azure_cli() -> Result<Arc<dyn TokenCredential>, SetupError> {
 }
 
 fn client_options(from: &EntraSettings, wire: &WireSettings) -> Result<ClientOptions, SetupError> {
-    let mut options = ClientOptions::default();
-    options.transport = Some(Transport::new(Arc::new(EntraHttp::new(wire)?)));
-    options.retry = RetryOptions::exponential(ExponentialRetryOptions {
-        max_retries: RETRIES_MAX,
-        ..ExponentialRetryOptions::default()
-    });
-    options.cloud = from.authority_host.as_ref().map(|host| {
+    let retry = ExponentialRetryOptions { max_retries: RETRIES_MAX, ..Default::default() };
+    let cloud = from.authority_host.as_ref().map(|host| {
         let mut custom = CustomConfiguration::default();
         custom.authority_host.clone_from(host);
         Arc::new(CloudConfiguration::Custom(custom))
     });
-    Ok(options)
+    Ok(ClientOptions {
+        transport: Some(Transport::new(Arc::new(EntraHttp::new(wire)?))),
+        retry: RetryOptions::exponential(retry),
+        cloud,
+        ..ClientOptions::default()
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -169,8 +169,10 @@ impl Chain {
         let credential = self.managed.as_ref().map_err(ToString::to_string)?;
         let asking = credential.get_token(scopes, options);
         let token = if first {
-            let in_time = tokio::time::timeout(MANAGED_IDENTITY_DEADLINE, asking);
-            in_time.await.map_err(|_| "no answer from the metadata service".to_owned())?
+            let Ok(token) = tokio::time::timeout(MANAGED_IDENTITY_DEADLINE, asking).await else {
+                return Err("no answer from the metadata service".to_owned());
+            };
+            token
         } else {
             asking.await
         };

@@ -467,3 +467,29 @@ async fn a_slow_upload_that_moves_is_not_given_up() {
     store.put_blob(&path(), &content, Guard::Crc64(0), &PutOptions::default()).await.unwrap();
     assert!(begun.elapsed() > Duration::from_millis(300), "too quick to show anything");
 }
+
+#[tokio::test]
+async fn a_blob_may_have_hundreds_of_metadata() {
+    use std::fmt::Write as _;
+    let mut rows = STATE.to_owned();
+    (0..900).for_each(|number| write!(rows, "x-ms-meta-m{number}: {number}\r\n").unwrap());
+    let server = Server::start([Reply::Whole(answer(200, &rows, ""))]);
+    let properties = server.store().properties(&path(), &Conditions::default()).await.unwrap();
+    assert_eq!(properties.metadata.len(), 900);
+}
+
+#[tokio::test]
+async fn a_container_that_is_not_there_is_a_container() {
+    let server = Server::start([Reply::Whole("HTTP/1.1 404 X\r\n\r\n".to_owned())]);
+    let container = ContainerName::parse("photos").unwrap();
+    let error = server.store().container(&container).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NoSuchContainer);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_makes_no_sense_may_have_been_done() {
+    let server = Server::start([Reply::Whole(answer(201, "", "")), done()]);
+    let error = put(&server.store()).await.unwrap_err();
+    assert_eq!((error.kind(), error.maybe_applied()), (Kind::Broken, true));
+    assert_eq!(server.seen().len(), 1);
+}

@@ -206,3 +206,143 @@ fn read_parts(text: &str) -> Option<PartTable> {
     let (count, size) = text.split_once(' ')?;
     Some(PartTable { count: count.parse().ok()?, size: size.parse().ok()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::select;
+    use time::macros::datetime;
+
+    use super::{ChecksumKind, ObjectChecksum, ObjectFacts, PartTable, etag, last_modified};
+    use crate::azure::{AzureETag, BlobHeaders, BlobKind, Metadata, Properties, Tier};
+    use crate::mapping::commit_id::CommitId;
+    use crate::mapping::storage_class::StorageClass;
+    use crate::mapping::user_metadata::{UserMetadata, size};
+    use crate::s3::Code;
+    use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+
+    fn blob(metadata: Metadata, length: u64, tier: Option<Tier>) -> Properties {
+        Properties {
+            etag: AzureETag::new("0x8DC"),
+            last_modified: datetime!(2026-11-22 03:05:08 UTC),
+            created: None,
+            content_length: length,
+            headers: BlobHeaders { content_md5: Some([7; 16]), ..BlobHeaders::default() },
+            metadata,
+            kind: BlobKind::Block,
+            tier,
+            archive_status: None,
+            leased: false,
+        }
+    }
+
+    fn composite() -> ObjectFacts {
+        let written = datetime!(2026-11-21 00:00:00.5 UTC);
+        ObjectFacts {
+            commit: Some(CommitId::new(written, [1; 12])),
+            etag: Some("0123-3".into()),
+            parts: Some(PartTable { count: 3, size: 5 << 20 }),
+            ..ObjectFacts::default()
+        }
+    }
+
+    #[test]
+    fn an_etag_is_what_was_said_else_the_md5_else_derived() {
+        let said = blob(composite().write(9).unwrap(), 9, None);
+        assert_eq!(etag(&said), "0123-3");
+        let mut plain = blob(ObjectFacts::default().write(9).unwrap(), 9, None);
+        assert_eq!(etag(&plain), "07070707070707070707070707070707");
+        plain.headers.content_md5 = None;
+        assert!(etag(&plain).ends_with("-1") && etag(&plain).len() == 34);
+        let derived = etag(&plain);
+        plain.etag = AzureETag::new("0x8DD");
+        assert_ne!(etag(&plain), derived);
+    }
+
+    #[test]
+    fn nothing_of_other_bytes_counts() {
+        let metadata = composite().write(9).unwrap();
+        let longer = blob(metadata.clone(), 10, None);
+        let facts = ObjectFacts::read(&longer);
+        assert_eq!(facts, ObjectFacts::default());
+        assert_eq!(etag(&longer), "07070707070707070707070707070707");
+        assert_eq!(last_modified(&facts, &longer), longer.last_modified);
+        let mut unsaid = metadata;
+        unsaid.remove(super::LENGTH);
+        assert_eq!(ObjectFacts::read(&blob(unsaid, 9, None)).etag, None);
+    }
+
+    #[test]
+    fn an_object_was_modified_when_it_was_written() {
+        let properties = blob(composite().write(9).unwrap(), 9, None);
+        let facts = ObjectFacts::read(&properties);
+        assert_eq!(last_modified(&facts, &properties), datetime!(2026-11-21 00:00:00.5 UTC));
+    }
+
+    #[test]
+    fn the_largest_facts_find_room_beside_the_largest_metadata() {
+        let name = |at: u32| format!("{at:03}-");
+        let user = UserMetadata::new((0..400).map(|at| (name(at), b"\xFF".to_vec()))).unwrap();
+        let facts = ObjectFacts {
+            redirect: Some(format!("/{}", "r".repeat(2000))),
+            owner: Some("o".repeat(64)),
+            user,
+            ..composite()
+        };
+        let metadata = facts.write(9).unwrap();
+        assert!(size(&metadata) <= 8192);
+        assert_eq!(ObjectFacts::read(&blob(metadata, 9, None)), facts);
+        let hopeless = ObjectFacts { redirect: Some("é".repeat(1500)), ..facts };
+        assert_eq!(hopeless.write(9).unwrap_err().code(), Code::MetadataTooLarge);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_there() {
+        for text in [
+            "",
+            "CRC32",
+            "CRC32 FULL_OBJECT AAAA",
+            "CRC32 COMPOSITE AAAAAA==",
+            "CRC9 FULL_OBJECT AAAAAA==",
+        ] {
+            assert_eq!(super::read_checksum(text), None, "{text}");
+        }
+        assert_eq!(super::read_parts("3"), None);
+        assert_eq!(super::read_parts("3 -1"), None);
+    }
+
+    fn checksums() -> impl Strategy<Value = ObjectChecksum> {
+        let parts = option::of(any::<u32>());
+        (select(ChecksumAlgorithm::ALL.to_vec()), any::<[u8; 32]>(), parts).prop_map(
+            |(algorithm, bytes, parts)| ObjectChecksum {
+                value: Checksum::new(algorithm, &bytes[..algorithm.length()]).unwrap(),
+                kind: parts
+                    .map_or(ChecksumKind::FullObject, |parts| ChecksumKind::Composite { parts }),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn facts_come_back(
+            random in any::<[u8; 12]>(), length in any::<u64>(),
+            texts in any::<[Option<String>; 3]>(), etag in option::of("[0-9a-f]{32}-[0-9]{1,5}"),
+            checksum in option::of(checksums()), parts in any::<Option<(u32, u64)>>(),
+            class in select(StorageClass::ALL.to_vec()),
+        ) {
+            let [owner, expires, redirect] = texts;
+            let facts = ObjectFacts {
+                commit: Some(CommitId::new(datetime!(2026-11-22 03:05:08 UTC), random)),
+                owner, expires, redirect, etag, checksum,
+                parts: parts.map(|(count, size)| PartTable { count, size }),
+                storage_class: class,
+                user: UserMetadata::default(),
+            };
+            let metadata = facts.write(length).unwrap();
+            prop_assert!(metadata.keys().all(|name| name.starts_with("bluebucket")
+                && name.bytes().all(|byte| byte.is_ascii_lowercase())));
+            prop_assert_eq!(ObjectFacts::read(&blob(metadata, length, Some(class.tier()))), facts);
+        }
+    }
+}

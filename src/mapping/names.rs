@@ -170,3 +170,288 @@ pub(super) fn units(name: &str) -> usize {
 fn segments(name: &str) -> usize {
     name.split('/').count()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use proptest::sample::select;
+
+    use super::{BadRoutePrefix, KeySpace, Range, bucket_of, container_of};
+    use crate::azure::{ContainerName, Metadata};
+    use crate::mapping::bucket_facts::NAME;
+    use crate::s3::names::{BucketName, KEY_BYTES_MAX, ObjectKey};
+
+    fn name(key: &str) -> String {
+        KeySpace::whole().blob_name(&ObjectKey::parse(key).unwrap()).as_str().to_owned()
+    }
+
+    fn range(key: &str) -> Range {
+        KeySpace::whole().range_of(&ObjectKey::parse(key).unwrap())
+    }
+
+    #[test]
+    fn what_azure_keeps_is_its_own_name() {
+        for key in [
+            "a",
+            "a/b.txt",
+            "a//b",
+            "/a",
+            "a/",
+            "//",
+            "a b",
+            " a",
+            "a ",
+            "a%2Fb",
+            "%",
+            "a+b",
+            "A",
+            "?",
+            "#",
+            "é",
+            "e\u{301}",
+            "😀",
+            "\u{202E}x",
+            "\u{10FFFF}",
+            "a.b",
+            ".a",
+            "..a",
+            "a./b",
+            "x-",
+            "[",
+            "~",
+            "\u{80}",
+            "\u{D7FF}",
+            "\u{FFFC}",
+            "\u{FFFD}",
+            "a\u{FFFD}\u{FFFD}",
+            "CON",
+            "a:b",
+            "a*b",
+            "\"",
+            "<>",
+            "\u{FEFF}a",
+        ] {
+            assert_eq!(name(key), key);
+            assert_eq!(KeySpace::whole().key_of(key).as_deref(), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_azure_would_change_is_escaped() {
+        for (key, expected) in [
+            ("a\\b", "a[\u{FFFD}5Cb"),
+            ("a.", "a-\u{FFFD}2E"),
+            (".", "-\u{FFFD}2E"),
+            ("..", ".-\u{FFFD}2E"),
+            ("...", "..-\u{FFFD}2E"),
+            ("a/.", "a/-\u{FFFD}2E"),
+            ("./x", "..\u{FFFD}2Fx"),
+            ("../victim/x", "...\u{FFFD}2Fvictim/x"),
+            ("a/../../b", "a/...\u{FFFD}2F...\u{FFFD}2Fb"),
+            ("a/./b", "a/..\u{FFFD}2Fb"),
+            ("\u{7F}", "~\u{FFFD}7F"),
+            ("\u{81}", "\u{80}\u{FFFD}81"),
+            ("\u{E000}", "\u{D7FF}\u{FFFD}E000"),
+            ("[\u{FFFD}5C", "[\u{FFFC}\u{FFFD}FFFD5C"),
+        ] {
+            assert_eq!(name(key), expected, "{key:?}");
+            assert_eq!(KeySpace::whole().key_of(expected).as_deref(), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_has_no_escape_is_packed() {
+        let dots = "\\".repeat(1024);
+        let segments = "a/".repeat(300);
+        for key in ["a\tb", "a\nb", "\0", "\u{FFFE}", "\u{FFFF}", &dots, &segments] {
+            assert_eq!(range(key), Range::Reserved, "{key:?}");
+            let name = name(key);
+            assert!(name.starts_with("\u{FFFC}\u{FFFD}~"), "{name:?}");
+            assert_eq!(KeySpace::whole().key_of(&name).as_deref(), Some(key));
+        }
+        for key in ["/".repeat(253), "a".repeat(1024), "😀".repeat(256)] {
+            assert_eq!(range(&key), Range::Plain);
+        }
+        assert_eq!(range(&"/".repeat(254)), Range::Reserved);
+    }
+
+    /// The pairs of C50 and of the contract: each is two objects.
+    #[test]
+    fn nasty_pairs_do_not_alias() {
+        let pairs = [
+            ("a//b", "a/b"),
+            ("/a", "a"),
+            ("a", "a/"),
+            ("a.", "a"),
+            ("a\\b", "a/b"),
+            ("a\\b", "a[\u{FFFD}5Cb"),
+            ("a\tb", "ab"),
+            ("a\nb", "ab"),
+            ("a%2Fb", "a/b"),
+            (".", ".."),
+            (".", "-\u{FFFD}2E"),
+            ("a/./b", "a/b"),
+            ("a/./b", "a/..\u{FFFD}2Fb"),
+            ("a/../b", "b"),
+            ("A", "a"),
+            ("\u{E9}", "e\u{301}"),
+            ("\u{FFFD}", "\u{FFFE}"),
+            ("\u{FFFC}\u{FFFD}", "\u{FFFC}\u{FFFD}FFFD"),
+            ("a ", "a"),
+        ];
+        for (one, other) in pairs {
+            assert_ne!(name(one), name(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_looks_like_an_escape_is_no_key() {
+        // Dots and slashes that nothing asked to escape, numbers in lower case or of others,
+        // packings of keys that are plain, of no UTF-8, with zeros too many.
+        for name in [
+            "a-\u{FFFD}2Eb",
+            "a.\u{FFFD}2Fb",
+            "[\u{FFFD}5c",
+            "[\u{FFFD}2E",
+            "[\u{FFFD}",
+            "a-\u{FFFD}b",
+            "a.",
+            "a/../b",
+            "\u{FFFC}\u{FFFD}~",
+            "\u{FFFC}\u{FFFD}~a",
+            "\u{FFFC}\u{FFFD}~\u{5420}\u{4E00}",
+            "\u{FFFC}\u{FFFD}~\u{4EA0}\u{4E00}\u{4E00}\u{4E00}",
+            "",
+        ] {
+            assert_eq!(KeySpace::whole().key_of(name), None, "{name:?}");
+        }
+        assert_eq!(
+            KeySpace::whole().key_of("\u{FFFC}\u{FFFD}~\u{4EA0}\u{4E00}").as_deref(),
+            Some("\t")
+        );
+    }
+
+    #[test]
+    fn a_route_has_its_own_names() {
+        let space = KeySpace::under("2026/").unwrap();
+        for key in ["a", "./a", "\t", "\u{FFFD}"] {
+            let name = space.blob_name(&ObjectKey::parse(key).unwrap());
+            assert!(name.as_str().starts_with("2026/"));
+            assert_eq!(space.key_of(name.as_str()).as_deref(), Some(key));
+        }
+        for other in ["2026", "2026/", "2025/a", "a"] {
+            assert_eq!(space.key_of(other), None);
+        }
+        // A key that just fits does not with a prefix.
+        let long = ObjectKey::parse(&"a".repeat(1020)).unwrap();
+        assert_eq!(KeySpace::whole().range_of(&long), Range::Plain);
+        assert_eq!(space.range_of(&long), Range::Reserved);
+        assert_eq!(KeySpace::under(""), Ok(KeySpace::whole()));
+        assert_eq!(KeySpace::under("a"), Err(BadRoutePrefix::NoSlash));
+        for bad in ["../", "a/./", "a\\/", "\t/", "[\u{FFFD}/"] {
+            assert_eq!(KeySpace::under(bad), Err(BadRoutePrefix::Unstorable), "{bad:?}");
+        }
+        for bad in [format!("{}/", "a".repeat(256)), "a/".repeat(128)] {
+            assert_eq!(KeySpace::under(&bad), Err(BadRoutePrefix::TooLong));
+        }
+    }
+
+    #[test]
+    fn buckets_that_azure_cannot_call_so_are_mapped() {
+        let bucket = |name: &str| BucketName::parse(name).unwrap();
+        for same in ["photos", "a-b", "s3-logs", "123", &"a".repeat(63)] {
+            assert_eq!(container_of(&bucket(same)).as_str(), same);
+            let container = ContainerName::parse(same).unwrap();
+            assert_eq!(bucket_of(&container, &Metadata::new()), Some(bucket(same)));
+        }
+        let mapped = container_of(&bucket("a.b"));
+        assert_eq!(mapped.as_str().len(), 55);
+        let says = |name: &str| Metadata::from([(NAME.to_owned(), name.to_owned())]);
+        assert_eq!(bucket_of(&mapped, &says("a.b")), Some(bucket("a.b")));
+        // Without its name, or with another, it is nobody's.
+        assert_eq!(bucket_of(&mapped, &Metadata::new()), None);
+        assert_eq!(bucket_of(&mapped, &says("a.c")), None);
+        // A bucket that is called like a mapped one is mapped itself.
+        let double = bucket(mapped.as_str());
+        assert_ne!(container_of(&double), mapped);
+        assert_ne!(container_of(&bucket("a--b")), container_of(&bucket("a.b")));
+        let web = ContainerName::parse("$web").unwrap();
+        assert_eq!(bucket_of(&web, &Metadata::new()), None);
+    }
+
+    fn nasty(longest: usize) -> impl Strategy<Value = String> {
+        let part = select(vec![
+            "a", "b", "/", "/", ".", ".", "\\", "[", "]", "~", "-", "2E", "2F", "5C", "FFFD", "\t",
+            "\u{7F}", "\u{80}", "\u{81}", "\u{D7FF}", "\u{E000}", "\u{E001}", "\u{FFFC}",
+            "\u{FFFD}", "\u{FFFE}", "😀", "\u{4E00}",
+        ]);
+        prop_oneof![vec(part, 1..=longest).prop_map(|parts| parts.concat()), any::<String>(),]
+            .prop_filter_map("a key", |key| (1..=KEY_BYTES_MAX).contains(&key.len()).then_some(key))
+    }
+
+    /// The order that Azure's has to be: of keys, but for characters of two units before U+E001.
+    fn collated(key: &str) -> Vec<u32> {
+        let place = |character: char| match u32::from(character) {
+            low @ 0..=0xE000 => low,
+            high @ 0xE001..=0xFFFF => high + 0x20_0000,
+            pair => pair,
+        };
+        key.chars().map(place).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_what_azure_keeps_and_go_back(key in nasty(12), routed in any::<bool>()) {
+            let space = if routed { KeySpace::under("r/").unwrap() } else { KeySpace::whole() };
+            let parsed = ObjectKey::parse(&key).unwrap();
+            let name = space.blob_name(&parsed);
+            let name = name.as_str();
+            prop_assert!(name.encode_utf16().count() <= 1024 && name.split('/').count() <= 254);
+            let refused = |c: char| matches!(
+                c, '\0'..='\u{1F}' | '\\' | '\u{7F}' | '\u{81}' | '\u{E000}' | '\u{FFFE}' | '\u{FFFF}'
+            );
+            prop_assert!(!name.contains(refused) && !name.ends_with('.'), "{name:?}");
+            prop_assert!(!name.split('/').any(|segment| segment == "." || segment == ".."), "{name:?}");
+            prop_assert_eq!(space.key_of(name), Some(key));
+        }
+
+        #[test]
+        fn a_long_key_has_a_name_as_well(part in nasty(3), routed in any::<bool>()) {
+            let mut key = part.repeat(KEY_BYTES_MAX / part.len());
+            key.extend(std::iter::repeat_n('a', KEY_BYTES_MAX - key.len()));
+            let prefix = if routed { format!("{}/", "r".repeat(255)) } else { String::new() };
+            let space = KeySpace::under(&prefix).unwrap();
+            let name = space.blob_name(&ObjectKey::parse(&key).unwrap());
+            prop_assert!(name.as_str().encode_utf16().count() <= 1024);
+            prop_assert!(name.as_str().split('/').count() <= 254);
+            prop_assert_eq!(space.key_of(name.as_str()), Some(key));
+        }
+
+        #[test]
+        fn names_sort_like_keys(one in nasty(6), other in nasty(6), shared in nasty(3)) {
+            let (one, other) = (format!("{shared}{one}"), format!("{shared}{other}"));
+            let names = (name(&one), name(&other));
+            let names = names.0.encode_utf16().cmp(names.1.encode_utf16());
+            match (range(&one), range(&other)) {
+                (Range::Plain, Range::Plain) => {
+                    prop_assert_eq!(names, collated(&one).cmp(&collated(&other)));
+                }
+                (Range::Reserved, Range::Reserved) => prop_assert_eq!(names, one.cmp(&other)),
+                (Range::Plain, Range::Reserved) | (Range::Reserved, Range::Plain) => {
+                    prop_assert!(names.is_ne());
+                }
+            }
+        }
+
+        #[test]
+        fn a_name_has_one_key_and_a_key_one_name(name in nasty(8)) {
+            if let Some(key) = KeySpace::whole().key_of(&name) {
+                if let Ok(key) = ObjectKey::parse(&key) {
+                    let again = KeySpace::whole().blob_name(&key);
+                    prop_assert_eq!(again.as_str(), name);
+                }
+            }
+        }
+    }
+}

@@ -220,3 +220,138 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{USER_BYTES_MAX, UserMetadata, decode_value, encode_value, size};
+    use crate::azure::Metadata;
+    use crate::s3::Code;
+
+    fn of(pairs: &[(&str, &[u8])]) -> UserMetadata {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec()));
+        UserMetadata::new(pairs).unwrap()
+    }
+
+    fn written(pairs: &[(&str, &[u8])]) -> Vec<(String, String)> {
+        of(pairs).write(6144).unwrap().into_iter().collect()
+    }
+
+    #[test]
+    fn plain_names_and_values_are_their_own() {
+        for (name, value) in [("a", "1"), ("class", "x y"), ("a_b", "%41"), ("_1", "UTF-8'x")] {
+            let expected = (name.to_owned(), value.to_owned());
+            assert_eq!(written(&[(name, value.as_bytes())]), [expected]);
+        }
+    }
+
+    /// F29 of the security cases.
+    #[test]
+    fn names_that_azure_refuses_are_escaped() {
+        for (name, expected) in [
+            ("a-b", "bluebucketm_a_2db"),
+            ("a.b", "bluebucketm_a_2eb"),
+            ("1x", "bluebucketm_1x"),
+            ("CLASS", "class"),
+            ("bluebucketetag", "bluebucketm_bluebucketetag"),
+            ("bluebucketm_a", "bluebucketm_bluebucketm_5fa"),
+            ("!#$%&'*+^`|~", "bluebucketm__21_23_24_25_26_27_2a_2b_5e_60_7c_7e"),
+        ] {
+            assert_eq!(written(&[(name, b"v")]), [(expected.to_owned(), "v".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn values_that_azure_would_change_are_escaped() {
+        for (value, expected) in [
+            (&b""[..], "UTF-8''"),
+            (b" a", "UTF-8''%20a"),
+            (b"a ", "UTF-8''a%20"),
+            (b"a  b", "UTF-8''a%20%20b"),
+            (b"a\tb", "UTF-8''a%09b"),
+            ("€".as_bytes(), "UTF-8''%E2%82%AC"),
+            (b"\xFF\x00", "UTF-8''%FF%00"),
+            (b"UTF-8''x", "UTF-8''UTF-8%27%27x"),
+        ] {
+            assert_eq!(encode_value(value), expected);
+            assert_eq!(decode_value(expected), value);
+        }
+    }
+
+    #[test]
+    fn what_an_azure_tool_wrote_is_user_metadata() {
+        let pairs = [("team", "red"), ("note", "UTF-8''50%"), ("bluebucketother", "x")];
+        let metadata: Metadata =
+            pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let read = UserMetadata::read(&metadata);
+        let read: Vec<_> = read.iter().collect();
+        assert_eq!(read, [("note", &b"50%"[..]), ("team", b"red")]);
+    }
+
+    #[test]
+    fn two_values_of_a_name_are_one() {
+        let pairs = [("X".to_owned(), b"1".to_vec()), ("x".to_owned(), b"2".to_vec())];
+        assert_eq!(UserMetadata::new(pairs).unwrap(), of(&[("x", b"1,2")]));
+    }
+
+    #[test]
+    fn two_kilobytes_are_enough_for_everybody() {
+        let of_bytes = |bytes: usize| UserMetadata::new([("ab".to_owned(), vec![b'v'; bytes - 2])]);
+        assert!(of_bytes(USER_BYTES_MAX).is_ok());
+        assert_eq!(of_bytes(USER_BYTES_MAX + 1).unwrap_err().code(), Code::MetadataTooLarge);
+    }
+
+    /// As many names as there can be, none of them an identifier.
+    #[test]
+    fn whatever_s3_allows_finds_room() {
+        let tokens = b"!#$%&'*+-.^`|~0123456789";
+        let ones = tokens.iter().map(|one| vec![*one]);
+        let twos = tokens.iter().flat_map(|one| tokens.iter().map(|other| vec![*one, *other]));
+        let threes =
+            twos.clone().flat_map(|two| tokens.iter().map(move |one| [&two[..], &[*one]].concat()));
+        let mut left = USER_BYTES_MAX;
+        let names = ones.chain(twos).chain(threes).take_while(|name| {
+            let fits = left >= name.len();
+            left = left.saturating_sub(name.len());
+            fits
+        });
+        let all =
+            UserMetadata::new(names.map(|n| (String::from_utf8(n).unwrap(), vec![]))).unwrap();
+        assert!(all.iter().count() > 700);
+        let metadata = all.write(6144).unwrap();
+        assert_eq!(metadata.len(), 1);
+        assert_eq!(UserMetadata::read(&metadata), all);
+    }
+
+    fn metadata() -> impl Strategy<Value = UserMetadata> {
+        let name = prop_oneof![
+            "[a-z_][a-z0-9_]{0,9}",
+            "[!#$%&'*+.^_`|~0-9a-z-]{1,12}",
+            "bluebucket[a-z_-]{0,4}"
+        ];
+        let value = prop_oneof![
+            "[a-z ]{0,12}".prop_map(String::into_bytes),
+            any::<String>().prop_map(String::into_bytes),
+            vec(any::<u8>(), 0..300),
+        ];
+        btree_map(name, value, 0..20)
+            .prop_filter_map("too large", |pairs| UserMetadata::new(pairs).ok())
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(user in metadata(), budget in 6144..8000_usize) {
+            let written = user.write(budget).unwrap();
+            prop_assert!(size(&written) <= budget);
+            for (name, value) in &written {
+                let identifier = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+                prop_assert!(name.bytes().all(identifier) && !name.starts_with(|c: char| c.is_ascii_digit()));
+                prop_assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+                prop_assert!(!value.is_empty() && value.trim() == value && !value.contains("  "));
+            }
+            prop_assert_eq!(UserMetadata::read(&written), user);
+        }
+    }
+}
