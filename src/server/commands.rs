@@ -1,5 +1,6 @@
 //! The commands: from the command line to an exit code.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use clap::CommandFactory;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
+use crate::azure::BlobStore;
+use crate::ops::Gateway;
 use crate::server::admin::Admin;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
@@ -16,8 +19,8 @@ use crate::server::health::{Health, StoresProbe};
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Deadlines, Metrics, Parts, Server, Shutdown, check, dev, gateway, healthcheck, stores,
-    telemetry, tls,
+    Deadlines, Metrics, Parts, Server, Shutdown, check, dev, healthcheck, router, stores,
+    telemetry, tls, wiring,
 };
 
 /// Why a command ended badly.
@@ -138,7 +141,7 @@ pub type Prepare = Box<dyn Fn(Config) -> Result<Config, String> + Send + Sync>;
 pub struct Running {
     server: Server,
     parts: Parts,
-    opened: gateway::Opened,
+    handler: axum::Router,
     reloader: Reloader,
 }
 
@@ -155,15 +158,22 @@ impl Running {
         let stores = stores::open(&config, &metrics)?;
         let health = Health::new(StoresProbe::new(stores.clone()));
         let background = TaskTracker::new();
-        let opened = gateway::open(&config, stores, &metrics, &health)?;
+        let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let handler = router::service(wiring::front(
+            &config,
+            Arc::clone(&gateway),
+            metrics.clone(),
+            health.clone(),
+        ));
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
         let server = Server::bind(&config).await?;
         let shown = Arc::new(ArcSwap::from_pointee(config));
-        let apply = applying(prepare, opened.reload(), tls.clone(), Arc::clone(&shown));
+        let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
+        let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
         let admin = Admin { health, metrics, config: shown };
         let parts = Parts { admin, tls, deadlines: Deadlines::default(), background };
-        Ok(Self { server, parts, opened, reloader })
+        Ok(Self { server, parts, handler, reloader })
     }
 
     /// The ports.
@@ -178,31 +188,41 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, opened, reloader } = self;
+        let Self { server, parts, handler, reloader } = self;
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         tokio::select! {
-            () = server.run(opened.handler(), parts, shutdown.clone()) => Ok(()),
+            () = server.run(handler, parts, shutdown.clone()) => Ok(()),
             failed = shutdown.follow_signals() => failed.map_err(Failure::from),
             failed = reloader.follow() => failed.map_err(Failure::from),
         }
     }
 }
 
-/// All that a reload changes, in one step as far as requests can tell.
-fn applying(
-    prepare: Prepare,
-    reload: Apply,
+/// All that a reload changes.
+struct Exchange {
+    stores: BTreeMap<String, BlobStore>,
+    gateway: Arc<Gateway>,
     tls: Option<tls::Tls>,
     shown: Arc<ArcSwap<Config>>,
-) -> Apply {
-    Box::new(move |config| {
-        let config = prepare(config)?;
-        if let (Some(tls), Some(files)) = (&tls, &config.tls) {
+}
+
+impl Exchange {
+    /// Checks all of it first, so that a refusal changes nothing.
+    fn with(&self, config: Config) -> Result<(), String> {
+        let routed = config.routes.iter().filter_map(|route| route.account.as_ref());
+        if let Some(new) =
+            routed.chain(&config.default_account).find(|name| !self.stores.contains_key(*name))
+        {
+            return Err(format!("the account {new:?} is new: accounts are opened at the start"));
+        }
+        let (accounts, users) =
+            wiring::state(&config, &self.stores).map_err(|faults| faults.to_string())?;
+        if let (Some(tls), Some(files)) = (&self.tls, &config.tls) {
             tls.reload(files)?;
         }
-        reload(config.clone())?;
-        shown.store(Arc::new(config));
+        self.gateway.reload(accounts, users);
+        self.shown.store(Arc::new(config));
         Ok(())
-    })
+    }
 }

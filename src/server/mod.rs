@@ -1,28 +1,31 @@
 //! The shell: a process that listens.
 //!
-//! [`Server`] has the two ports and the drain; what answers on the S3 port is a [`Handler`] and comes
-//! from outside, so that the shell knows nothing of S3.
+//! [`commands`] is the way in from `main`. [`Server`] has the two ports and the drain; what answers on
+//! the S3 port is a [`Handler`]: [`router`], over the gateway that [`wiring`] builds.
 
 pub mod admin;
+pub mod answer;
 pub mod azurite;
 pub mod check;
 pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod dev;
-pub mod gateway;
 pub mod guarded;
 mod head;
 pub mod health;
 pub mod healthcheck;
+pub mod incoming;
 mod listener;
 pub mod metrics;
 pub mod output;
 pub mod reload;
+pub mod router;
 pub mod shutdown;
 pub mod stores;
 pub mod telemetry;
 pub mod tls;
+pub mod wiring;
 
 #[cfg(test)]
 mod tests;
