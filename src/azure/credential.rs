@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 /// A storage account: where it is and how we prove who we are.
 #[derive(Clone)]
@@ -65,17 +67,20 @@ impl fmt::Debug for Credential {
 
 /// A key of the account. Prints nothing of itself.
 #[derive(Clone)]
-pub struct AccountKey(Arc<[u8]>);
+pub struct AccountKey(Arc<Hmac<Sha256>>);
 
 impl AccountKey {
     /// A key as the portal shows it, in base64.
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes = BASE64.decode(text.trim().as_bytes()).ok().filter(|bytes| !bytes.is_empty())?;
-        Some(Self(bytes.into()))
+        Hmac::new_from_slice(&bytes).ok().map(|keyed| Self(Arc::new(keyed)))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    /// The signature of `text`, in base64.
+    pub(super) fn sign(&self, text: &str) -> String {
+        let mut mac = Hmac::clone(&self.0);
+        mac.update(text.as_bytes());
+        BASE64.encode(&mac.finalize().into_bytes())
     }
 }
 

@@ -11,6 +11,7 @@
 //! - A secret neither prints nor goes over plain HTTP by a token.
 
 mod account;
+mod batch;
 mod blobs;
 mod blocks;
 mod body;
@@ -25,7 +26,9 @@ mod dates;
 mod deadline;
 mod documents;
 mod encoding;
+mod endpoint;
 mod entra;
+mod entra_http;
 mod error;
 mod headers;
 mod listing;
@@ -39,11 +42,14 @@ mod signer;
 mod source;
 mod store;
 mod transport;
+mod wire;
+mod xml;
 
 #[cfg(test)]
 mod scripted;
 
 pub use account::AccountInformation;
+pub use batch::BlobDeletion;
 pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Snapshots, Written};
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};
 pub use body::BlobBody;

@@ -2,30 +2,33 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use hyper::body::Incoming;
-
-use super::call::Call;
-use super::credential::Account;
-use super::error::BlobError;
+use super::credential::{Account, Credential};
+use super::endpoint::Endpoint;
+use super::retry::Budget;
 use super::settings::{Observer, WireSettings};
+use super::transport::{self, HttpClient};
 
 /// One storage account. A clone shares its connections, its credential and its retry budget.
 #[derive(Clone)]
 pub struct BlobStore {
-    shared: Arc<Shared>,
-    observer: Option<Arc<dyn Observer>>,
-    request_id: Option<Arc<str>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) request_id: Option<Arc<str>>,
 }
 
-struct Shared {
-    account: Account,
-    settings: WireSettings,
+pub(super) struct Shared {
+    pub(super) account: Account,
+    pub(super) endpoint: Endpoint,
+    pub(super) settings: WireSettings,
+    pub(super) client: HttpClient,
+    pub(super) budget: Budget,
 }
 
-/// Why a store cannot be built: a fault of the settings.
+const EMULATOR_POOL_IDLE: Duration = Duration::from_secs(3);
+
+/// Why a store cannot be built: a fault of the settings. Prints no secret.
 #[derive(Debug)]
 pub struct SetupError(String);
 
@@ -45,8 +48,20 @@ impl SetupError {
 
 impl BlobStore {
     /// The store of `account`. Nothing is sent yet.
-    pub fn new(account: Account, settings: WireSettings) -> Result<Self, SetupError> {
-        let shared = Arc::new(Shared { account, settings });
+    pub fn new(account: Account, mut settings: WireSettings) -> Result<Self, SetupError> {
+        let endpoint = Endpoint::parse(&account.endpoint)?;
+        if !endpoint.https {
+            // An emulator: Node closes a connection that was idle for five seconds, and a request
+            // that meets the close is one whose answer is lost.
+            settings.pool_idle = settings.pool_idle.min(EMULATOR_POOL_IDLE);
+        }
+        let plain_allowed = endpoint.loopback && settings.token_over_loopback_http;
+        if matches!(account.credential, Credential::Token(_)) && !endpoint.https && !plain_allowed {
+            return Err(SetupError::new("an Entra token goes over https only"));
+        }
+        let client = transport::client(&settings)?;
+        let budget = Budget::new(&settings.retry);
+        let shared = Arc::new(Shared { account, endpoint, settings, client, budget });
         Ok(Self { shared, observer: None, request_id: None })
     }
 
@@ -70,24 +85,6 @@ impl BlobStore {
 
     pub(super) fn settings(&self) -> &WireSettings {
         &self.shared.settings
-    }
-
-    /// The answer, its body open.
-    pub(super) async fn open(&self, call: Call) -> Result<Response<Incoming>, BlobError> {
-        let _ = call;
-        todo!()
-    }
-
-    /// The answer without its body, which has been read to its end so that the connection lives on.
-    pub(super) async fn send(&self, call: Call) -> Result<Response<()>, BlobError> {
-        let _ = call;
-        todo!()
-    }
-
-    /// The answer with its document.
-    pub(super) async fn document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
-        let _ = call;
-        todo!()
     }
 }
 

@@ -1,1 +1,197 @@
-//! To come.
+//! Connections: TCP and TLS under one deadline, HTTP/1.1, kept a while. No redirect is followed and no
+//! proxy of the environment is asked.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::content::Sending;
+use super::settings::WireSettings;
+use super::store::SetupError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Blobs of other tools may have hundreds of metadata, each a header; hyper's own limit is 100.
+const HEADERS_MAX: usize = 1024;
+
+/// What sends requests and keeps connections.
+pub(super) type HttpClient = Client<Connector, Sending>;
+
+/// A client with its own connections.
+pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_keepalive(Some(Duration::from_secs(30)));
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(settings.ca_file.as_deref())?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    let connector = Connector { https, deadline: settings.connect_deadline };
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .http1_max_headers(HEADERS_MAX)
+        .pool_idle_timeout(settings.pool_idle)
+        .pool_max_idle_per_host(settings.pool_size)
+        .build(connector))
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
+    let mut roots = RootCertStore::empty();
+    // A system with some broken certificates is common, one without any may still have its own CA.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let wrong = |cause: &dyn std::fmt::Display| {
+            SetupError::new(format!("the certificates in {}: {cause}", path.display()))
+        };
+        let before = roots.len();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|cause| wrong(&cause))? {
+            let certificate = certificate.map_err(|cause| wrong(&cause))?;
+            roots.add(certificate).map_err(|cause| wrong(&cause))?;
+        }
+        if roots.len() == before {
+            return Err(wrong(&"there is none"));
+        }
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| SetupError::new(cause.to_string()))?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Connects within a deadline that covers name, TCP and TLS.
+#[derive(Clone)]
+pub(super) struct Connector {
+    https: HttpsConnector<HttpConnector>,
+    deadline: Duration,
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.https.call(uri);
+        let deadline = self.deadline;
+        Box::pin(async move {
+            tokio::time::timeout(deadline, connecting)
+                .await
+                .unwrap_or_else(|_| Err("no connection in time".into()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    use crate::azure::{
+        Account, BlobName, BlobPath, BlobStore, Conditions, ContainerName, Credential, Kind,
+        WireSettings,
+    };
+
+    const ANSWER: &[u8] = b"HTTP/1.1 404 X\r\nx-ms-error-code: BlobNotFound\r\n\r\n";
+
+    /// Answers every request with 404, over TLS with a certificate of its own: address and certificate.
+    fn serve() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            listener.incoming().for_each(|connection| refuse(connection.unwrap(), &config));
+        });
+        (endpoint, made.cert.pem())
+    }
+
+    fn refuse(connection: TcpStream, config: &Arc<ServerConfig>) {
+        let session = ServerConnection::new(Arc::clone(config)).unwrap();
+        let mut stream = StreamOwned::new(session, connection);
+        // A client that does not trust us leaves during the handshake.
+        if stream.read(&mut [0; 4096]).is_ok() {
+            stream.write_all(ANSWER).ok();
+        }
+    }
+
+    async fn ask(endpoint: &str, settings: WireSettings) -> Kind {
+        let account = Account::named("acc", Credential::Anonymous).at(endpoint);
+        let store = BlobStore::new(account, settings).unwrap();
+        let container = ContainerName::parse("photos").unwrap();
+        let path = BlobPath::new(container, BlobName::new("a"));
+        store.properties(&path, &Conditions::default()).await.unwrap_err().kind()
+    }
+
+    fn settings() -> WireSettings {
+        let mut settings = WireSettings::default();
+        settings.retry.attempts = 1;
+        settings
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_trusted_when_the_operator_says_so() {
+        let (endpoint, pem) = serve();
+        assert_eq!(ask(&endpoint, settings()).await, Kind::Unreachable);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pem).unwrap();
+        let ca_file = Some(file.path().to_owned());
+        let trusting = WireSettings { ca_file, ..settings() };
+        assert_eq!(ask(&endpoint, trusting.clone()).await, Kind::NoSuchBlob);
+        let elsewhere = endpoint.replace("localhost", "127.0.0.1");
+        assert_eq!(ask(&elsewhere, trusting).await, Kind::Unreachable, "another name");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_a_fault() {
+        for text in ["", "no PEM"] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            assert!(super::tls(Some(file.path())).is_err(), "{text:?}");
+        }
+        assert!(super::tls(Some("/not/there".as_ref())).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_never_shakes_hands_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("https://{}", silent.local_addr().unwrap());
+        let deadline = std::time::Duration::from_millis(100);
+        let begun = std::time::Instant::now();
+        let impatient = WireSettings { connect_deadline: deadline, ..settings() };
+        assert_eq!(ask(&endpoint, impatient).await, Kind::Unreachable);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,260 @@
+//! The wire: a call is signed and sent, its answer is an answer or an error, and what failed without
+//! harm is tried again.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use percent_encoding::utf8_percent_encode;
+use tokio::time::Instant;
+
+use super::body::Idle;
+use super::call::{Call, Effect};
+use super::content::Sending;
+use super::credential::Credential;
+use super::deadline::Progress;
+use super::error::{BlobError, Kind};
+use super::signer::ToSign;
+use super::store::BlobStore;
+use super::{API_VERSION, dates, encoding, headers, retry};
+
+/// An answer without use is read so far that its connection can be used again.
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+
+/// A listing of 5,000 blobs, each with a long name and 8 KiB of metadata, is 50 MiB.
+const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a token is asked for. <https://learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory>
+const TOKEN_SCOPE: &str = "https://storage.azure.com/.default";
+
+impl BlobStore {
+    /// The answer, its body open.
+    pub(super) async fn open(&self, call: Call) -> Result<Response<Incoming>, BlobError> {
+        let mut attempts = Attempts::begin(self, &call);
+        loop {
+            match self.attempt(&call, attempts.number).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => attempts.again_after(error).await?,
+            }
+        }
+    }
+
+    /// The answer without its body, which is read to its end so that the connection lives on.
+    pub(super) async fn send(&self, call: Call) -> Result<Response<()>, BlobError> {
+        let (head, body) = self.open(call).await?.into_parts();
+        // The headers have said that it was done; what becomes of the rest changes nothing.
+        drop(Idle::new(self.settings().idle_deadline).collect(body, DRAIN_BYTES_MAX).await);
+        Ok(Response::from_parts(head, ()))
+    }
+
+    /// The answer with its document, of a call that is not made again for the document's sake.
+    pub(super) async fn send_for_document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
+        let (head, body) = self.open(call).await?.into_parts();
+        let idle = Idle::new(self.settings().idle_deadline);
+        let document = idle.collect(body, DOCUMENT_BYTES_MAX).await.map_err(BlobError::but_done)?;
+        Ok(Response::from_parts(head, document))
+    }
+
+    /// The answer with its document.
+    pub(super) async fn document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
+        let mut attempts = Attempts::begin(self, &call);
+        loop {
+            let error = match self.attempt(&call, attempts.number).await {
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    let idle = Idle::new(self.settings().idle_deadline);
+                    match idle.collect(body, DOCUMENT_BYTES_MAX).await {
+                        Ok(document) => return Ok(Response::from_parts(head, document)),
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            attempts.again_after(error).await?;
+        }
+    }
+
+    /// One attempt: an answer of the 200s, or an error.
+    async fn attempt(&self, call: &Call, number: u32) -> Result<Response<Incoming>, BlobError> {
+        let progress = Arc::new(Progress::default());
+        let request = self.request(call, Arc::clone(&progress)).await?;
+        let begun = Instant::now();
+        let sent = self.exchange(call, request, &progress).await;
+        if let Some(observer) = &self.observer {
+            let status = sent.as_ref().ok().map(|answer| answer.status().as_u16());
+            observer.request(call.op, status, begun.elapsed(), number);
+        }
+        let answer = sent.map_err(|error| harmless(error, call.effect))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (head, body) = answer.into_parts();
+        let idle = Idle::new(self.settings().idle_deadline);
+        let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
+        let error = BlobError::from_answer(head.status, &head.headers, &document);
+        let error = if call.on_blob { error } else { error.about_a_container() };
+        Err(harmless(error, call.effect))
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        request: Request<Sending>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, BlobError> {
+        let limit = match call.source {
+            Some(_) => self.settings().copy_deadline,
+            None => self.settings().answer_deadline,
+        };
+        tokio::select! {
+            biased;
+            answer = self.shared.client.request(request) => answer.map_err(lost),
+            () = progress.stalled(limit) => Err(BlobError::unreachable("no answer in time", true)),
+        }
+    }
+
+    /// The request as it is sent, signed now.
+    async fn request(
+        &self,
+        call: &Call,
+        progress: Arc<Progress>,
+    ) -> Result<Request<Sending>, BlobError> {
+        let (target, all) = self.authorised(call, self.headers(call).await?).await?;
+        // The target may hold a SAS, so it is in no error.
+        let Ok(uri) = Uri::try_from(format!("{}{target}", self.shared.endpoint.origin)) else {
+            let why = "the name makes no address";
+            return Err(BlobError::refused_here(Kind::InvalidName, why));
+        };
+        let mut request = Request::new(Sending::new(call.content.clone(), progress));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = all;
+        Ok(request)
+    }
+
+    /// The target and the headers of a call with the proof of who we are.
+    pub(super) async fn authorised(
+        &self,
+        call: &Call,
+        mut headers: HeaderMap,
+    ) -> Result<(String, HeaderMap), BlobError> {
+        let path = format!("{}{}", self.shared.endpoint.root, call.path);
+        let mut target = path.clone();
+        add_query(&mut target, &call.query);
+        match &self.shared.account.credential {
+            Credential::SharedKey(key) => {
+                let to_sign = ToSign {
+                    account: &self.shared.account.name,
+                    method: &call.method,
+                    path: &path,
+                    query: &call.query,
+                    headers: &headers,
+                };
+                let value = secret(&to_sign.authorization(key))?;
+                headers.insert(header::AUTHORIZATION, value);
+            }
+            Credential::Sas(sas) => {
+                target.push(if call.query.is_empty() { '?' } else { '&' });
+                target.push_str(sas.query());
+            }
+            Credential::Token(credential) => {
+                headers.insert(header::AUTHORIZATION, bearer(&**credential).await?);
+            }
+            Credential::Anonymous => {}
+        }
+        Ok((target, headers))
+    }
+
+    async fn headers(&self, call: &Call) -> Result<HeaderMap, BlobError> {
+        let mut all = call.headers.clone();
+        let now = self.settings().clock.now();
+        all.insert("x-ms-version", HeaderValue::from_static(API_VERSION));
+        headers::put(&mut all, "x-ms-date", &dates::http_date(now))?;
+        headers::put(&mut all, "user-agent", &self.settings().user_agent)?;
+        headers::put_some(&mut all, "x-ms-client-request-id", self.request_id.as_deref())?;
+        if call.method == Method::PUT || call.method == Method::POST {
+            all.insert(header::CONTENT_LENGTH, HeaderValue::from(call.content.len()));
+        }
+        if let Some(source) = &call.source {
+            source.authorise(&mut all, now).await?;
+        }
+        Ok(all)
+    }
+}
+
+/// The attempts of one call.
+struct Attempts<'a> {
+    store: &'a BlobStore,
+    effect: Effect,
+    number: u32,
+}
+
+impl<'a> Attempts<'a> {
+    fn begin(store: &'a BlobStore, call: &Call) -> Self {
+        store.shared.budget.deposit();
+        Self { store, effect: call.effect, number: 1 }
+    }
+
+    /// Waits for the next attempt, or gives the error back: there is none.
+    async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
+        let settings = &self.store.settings().retry;
+        let wait = retry::decide(&error, self.effect, self.number, settings, fastrand::f64());
+        match wait {
+            Some(wait) if self.store.shared.budget.withdraw() => {
+                tokio::time::sleep(wait).await;
+                self.number += 1;
+                Ok(())
+            }
+            Some(_) | None => Err(error),
+        }
+    }
+}
+
+fn harmless(error: BlobError, effect: Effect) -> BlobError {
+    match effect {
+        Effect::None => error.without_effect(),
+        Effect::Seen => error,
+    }
+}
+
+/// The connection failed. Where it was never made, Azure has seen nothing.
+fn lost(error: legacy::Error) -> BlobError {
+    let sent = !error.is_connect();
+    BlobError::unreachable(error, sent)
+}
+
+fn add_query(target: &mut String, query: &[(&'static str, Cow<'static, str>)]) {
+    let mut mark = '?';
+    for (name, value) in query {
+        target.push(mark);
+        target.push_str(name);
+        target.push('=');
+        target.extend(utf8_percent_encode(value, encoding::RESERVED));
+        mark = '&';
+    }
+}
+
+/// `Bearer` and a token of `credential`, which keeps it as long as it is good.
+pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
+    let token = credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| {
+        if matches!(cause.kind(), ErrorKind::Io | ErrorKind::Connection) {
+            return BlobError::unreachable(cause, false);
+        }
+        BlobError::refused_here(Kind::Unauthorised, cause)
+    })?;
+    secret(&format!("Bearer {}", token.token.secret()))
+}
+
+fn secret(text: &str) -> Result<HeaderValue, BlobError> {
+    let Ok(mut value) = HeaderValue::from_str(text) else {
+        let why = "the credential makes no header";
+        return Err(BlobError::refused_here(Kind::Unauthorised, why));
+    };
+    value.set_sensitive(true);
+    Ok(value)
+}

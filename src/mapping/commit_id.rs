@@ -1,0 +1,98 @@
+//! The id of one write: unique, ordered by time, and later the version id that S3 shows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use data_encoding::BASE32HEX_NOPAD;
+use time::OffsetDateTime;
+
+/// Random bytes in an id: 2^48 writes within one nanosecond before two are likely to meet.
+pub const RANDOM_BYTES: usize = 12;
+const TIME_BYTES: usize = 8;
+/// 20 bytes in base32.
+const TEXT_BYTES: usize = 32;
+
+/// The id of a write: 32 lower-case letters and digits, whose order is that of time.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommitId(Arc<str>);
+
+impl CommitId {
+    /// The id of a write at `now`. Years before 1970 and after 2554 are cut to those.
+    pub fn new(now: OffsetDateTime, random: [u8; RANDOM_BYTES]) -> Self {
+        let nanoseconds = now.unix_timestamp_nanos().max(0);
+        let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
+        let mut bytes = Vec::with_capacity(TIME_BYTES + RANDOM_BYTES);
+        bytes.extend(nanoseconds.to_be_bytes());
+        bytes.extend(random);
+        Self(BASE32HEX_NOPAD.encode(&bytes).to_ascii_lowercase().into())
+    }
+
+    /// Takes `text` if it is an id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        (text.len() == TEXT_BYTES && !upper && bytes_of(text).is_some()).then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When the write was.
+    pub fn time(&self) -> OffsetDateTime {
+        let bytes = bytes_of(&self.0).unwrap_or_default();
+        let bytes = bytes.first_chunk::<TIME_BYTES>().copied().unwrap_or_default();
+        let nanoseconds = i128::from(u64::from_be_bytes(bytes));
+        OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    BASE32HEX_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()
+}
+
+impl fmt::Debug for CommitId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CommitId({})", self.0)
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use time::{Duration, OffsetDateTime};
+
+    use super::CommitId;
+
+    #[test]
+    fn other_texts_are_no_ids() {
+        let id = CommitId::new(OffsetDateTime::UNIX_EPOCH, [7; 12]);
+        assert_eq!(id.as_str(), "00000000000001o70s3ge1o70s3ge1o7");
+        assert_eq!(CommitId::parse(id.as_str()), Some(id));
+        for bad in ["", "null", &"0".repeat(31), &"0".repeat(33), &"A".repeat(32), &"z".repeat(32)]
+        {
+            assert_eq!(CommitId::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_tells_its_time_and_sorts_by_it(
+            first in any::<u32>(), nanos in 0..2_000_000_000_i64,
+            later in 1..9_000_000_000_i64, one in any::<[u8; 12]>(), two in any::<[u8; 12]>(),
+        ) {
+            let at = OffsetDateTime::UNIX_EPOCH
+                + Duration::seconds(i64::from(first)) + Duration::nanoseconds(nanos);
+            let id = CommitId::new(at, one);
+            prop_assert_eq!(id.time(), at);
+            prop_assert_eq!(CommitId::parse(id.as_str()), Some(id.clone()));
+            prop_assert!(id < CommitId::new(at + Duration::nanoseconds(later), two));
+        }
+    }
+}

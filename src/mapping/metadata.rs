@@ -1,0 +1,346 @@
+//! What S3 knows of an object and Azure has no place of its own for, as metadata of the blob.
+//!
+//! Operations never see a name of Azure's metadata: they fill [`ObjectFacts`] and write it with the
+//! blob, and read it back from the blob's properties. What was computed from the bytes (ETag,
+//! checksum, parts) and the commit id count only while the blob has the length that it had then: a
+//! tool may have put other bytes in its place and carried the metadata along.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use md5::{Digest as _, Md5};
+use time::OffsetDateTime;
+
+use crate::azure;
+use crate::mapping::commit_id::CommitId;
+use crate::mapping::storage_class::StorageClass;
+use crate::mapping::user_metadata::{UserMetadata, decode_value, encode_value, size};
+use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+use crate::s3::{Code, Error};
+
+/// All that Azure has room for in a blob's metadata, in bytes.
+/// <https://learn.microsoft.com/rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources>
+const AZURE_BYTES_MAX: usize = 8192;
+/// What is the gateway's of it: what changes after the write must still find room.
+const OUR_BYTES: usize = 2048;
+
+const COMMIT: &str = "bluebucketcommit";
+const LENGTH: &str = "bluebucketlength";
+const OWNER: &str = "bluebucketowner";
+const ETAG: &str = "bluebucketetag";
+const CHECKSUM: &str = "bluebucketchecksum";
+const PARTS: &str = "bluebucketparts";
+const EXPIRES: &str = "bluebucketexpires";
+const CLASS: &str = "bluebucketclass";
+const REDIRECT: &str = "bluebucketredirect";
+
+/// What one write of an object says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// The write. None for a blob that no gateway wrote, or that was changed behind it.
+    pub commit: Option<CommitId>,
+    /// The canonical id of the object's owner.
+    pub owner: Option<String>,
+    /// The S3 ETag (without quotes), where it is not the MD5 that Azure keeps.
+    pub etag: Option<String>,
+    /// The checksum that the client gave or asked for.
+    pub checksum: Option<ObjectChecksum>,
+    /// Of what parts the object is, where a few words can tell.
+    pub parts: Option<PartTable>,
+    /// `Expires`, as it was sent.
+    pub expires: Option<String>,
+    /// The class that was asked for.
+    pub storage_class: StorageClass,
+    /// `x-amz-website-redirect-location`.
+    pub redirect: Option<String>,
+    /// `x-amz-meta-*`.
+    pub user: UserMetadata,
+}
+
+/// A checksum of an object, and of what it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectChecksum {
+    /// Algorithm and value.
+    pub value: Checksum,
+    /// Of what it was computed.
+    pub kind: ChecksumKind,
+}
+
+/// What a checksum was computed of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChecksumKind {
+    /// The object's bytes.
+    FullObject,
+    /// The checksums of its parts, of which there are so many.
+    Composite {
+        /// What stands behind the `-` of the value.
+        parts: u32,
+    },
+}
+
+impl ChecksumKind {
+    /// As in `x-amz-checksum-type`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FullObject => "FULL_OBJECT",
+            Self::Composite { .. } => "COMPOSITE",
+        }
+    }
+}
+
+impl ObjectChecksum {
+    /// The value as headers and documents have it.
+    pub fn text(&self) -> String {
+        match self.kind {
+            ChecksumKind::FullObject => self.value.base64(),
+            ChecksumKind::Composite { parts } => format!("{}-{parts}", self.value.base64()),
+        }
+    }
+}
+
+/// The parts of an object, when all but the last have one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartTable {
+    /// How many there are.
+    pub count: u32,
+    /// Bytes of all but the last.
+    pub size: u64,
+}
+
+impl ObjectFacts {
+    /// What `properties` say.
+    pub fn read(properties: &azure::Properties) -> Self {
+        let metadata = &properties.metadata;
+        let field = |name: &str| metadata.get(name).map(String::as_str);
+        let text =
+            |name: &str| field(name).and_then(|value| String::from_utf8(decode_value(value)).ok());
+        // A write says the length that it had; without one, or with another, nothing counts.
+        let length = field(LENGTH).and_then(|length| length.parse::<u64>().ok());
+        let fresh = |name: &str| field(name).filter(|_| length == Some(properties.content_length));
+        let class = field(CLASS).and_then(StorageClass::known);
+        Self {
+            commit: fresh(COMMIT).and_then(CommitId::parse),
+            owner: text(OWNER),
+            etag: fresh(ETAG).map(str::to_owned),
+            checksum: fresh(CHECKSUM).and_then(read_checksum),
+            parts: fresh(PARTS).and_then(read_parts),
+            expires: text(EXPIRES),
+            storage_class: StorageClass::of(class, properties.tier.as_ref()),
+            redirect: text(REDIRECT),
+            user: UserMetadata::read(metadata),
+        }
+    }
+
+    /// As metadata of a blob of `length` bytes; `MetadataTooLarge` if Azure has no room for it.
+    pub fn write(&self, length: u64) -> Result<azure::Metadata, Error> {
+        let encoded =
+            |text: &Option<String>| text.as_ref().map(|text| encode_value(text.as_bytes()));
+        let class = self.storage_class;
+        let rows = [
+            (COMMIT, self.commit.as_ref().map(ToString::to_string)),
+            (LENGTH, Some(length.to_string())),
+            (OWNER, encoded(&self.owner)),
+            (ETAG, self.etag.clone()),
+            (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
+            (PARTS, self.parts.map(|PartTable { count, size }| format!("{count} {size}"))),
+            (EXPIRES, encoded(&self.expires)),
+            (CLASS, (!class.is_told_by_tier()).then(|| class.as_str().to_owned())),
+            (REDIRECT, encoded(&self.redirect)),
+        ];
+        let ours = rows.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let mut metadata: azure::Metadata = ours.collect();
+        let budget = AZURE_BYTES_MAX.saturating_sub(size(&metadata).max(OUR_BYTES));
+        let user = self.user.write(budget).ok_or_else(|| Error::new(Code::MetadataTooLarge))?;
+        metadata.extend(user);
+        Ok(metadata)
+    }
+}
+
+/// The S3 ETag of a blob, without quotes: what its write said, else the MD5 that Azure has, else one
+/// made of Azure's ETag. That one ends in `-1`, so that no client takes it for an MD5.
+pub fn etag(properties: &azure::Properties) -> String {
+    etag_of(&ObjectFacts::read(properties), properties)
+}
+
+/// [`etag`], when the facts have been read already.
+pub fn etag_of(facts: &ObjectFacts, properties: &azure::Properties) -> String {
+    if let Some(etag) = &facts.etag {
+        return etag.clone();
+    }
+    if let Some(md5) = properties.headers.content_md5 {
+        return HEXLOWER.encode(&md5);
+    }
+    let derived = Md5::digest(properties.etag.as_str().as_bytes());
+    format!("{}-1", HEXLOWER.encode(&derived))
+}
+
+/// When an object was last modified, to S3: when it was written, whatever was done to its metadata
+/// since; for a blob that no gateway wrote, what Azure says.
+pub fn last_modified(facts: &ObjectFacts, properties: &azure::Properties) -> OffsetDateTime {
+    facts.commit.as_ref().map_or(properties.last_modified, CommitId::time)
+}
+
+impl fmt::Display for ObjectChecksum {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {} {}", self.value.algorithm().name(), self.kind.name(), self.text())
+    }
+}
+
+fn read_checksum(text: &str) -> Option<ObjectChecksum> {
+    let mut words = text.split(' ');
+    let algorithm = ChecksumAlgorithm::parse(words.next()?)?;
+    let (kind, value) = (words.next()?, words.next()?);
+    let (kind, value) = match (kind, value.split_once('-')) {
+        ("FULL_OBJECT", None) => (ChecksumKind::FullObject, value),
+        ("COMPOSITE", Some((value, parts))) => {
+            (ChecksumKind::Composite { parts: parts.parse().ok()? }, value)
+        }
+        _ => return None,
+    };
+    Some(ObjectChecksum { value: Checksum::from_base64(algorithm, value.as_bytes())?, kind })
+}
+
+fn read_parts(text: &str) -> Option<PartTable> {
+    let (count, size) = text.split_once(' ')?;
+    Some(PartTable { count: count.parse().ok()?, size: size.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::select;
+    use time::macros::datetime;
+
+    use super::{ChecksumKind, ObjectChecksum, ObjectFacts, PartTable, etag, last_modified};
+    use crate::azure::{AzureETag, BlobHeaders, BlobKind, Metadata, Properties, Tier};
+    use crate::mapping::commit_id::CommitId;
+    use crate::mapping::storage_class::StorageClass;
+    use crate::mapping::user_metadata::{UserMetadata, size};
+    use crate::s3::Code;
+    use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+
+    fn blob(metadata: Metadata, length: u64, tier: Option<Tier>) -> Properties {
+        Properties {
+            etag: AzureETag::new("0x8DC"),
+            last_modified: datetime!(2026-11-22 03:05:08 UTC),
+            created: None,
+            content_length: length,
+            headers: BlobHeaders { content_md5: Some([7; 16]), ..BlobHeaders::default() },
+            metadata,
+            kind: BlobKind::Block,
+            tier,
+            archive_status: None,
+            leased: false,
+        }
+    }
+
+    fn composite() -> ObjectFacts {
+        let written = datetime!(2026-11-21 00:00:00.5 UTC);
+        ObjectFacts {
+            commit: Some(CommitId::new(written, [1; 12])),
+            etag: Some("0123-3".into()),
+            parts: Some(PartTable { count: 3, size: 5 << 20 }),
+            ..ObjectFacts::default()
+        }
+    }
+
+    #[test]
+    fn an_etag_is_what_was_said_else_the_md5_else_derived() {
+        let said = blob(composite().write(9).unwrap(), 9, None);
+        assert_eq!(etag(&said), "0123-3");
+        let mut plain = blob(ObjectFacts::default().write(9).unwrap(), 9, None);
+        assert_eq!(etag(&plain), "07070707070707070707070707070707");
+        plain.headers.content_md5 = None;
+        assert!(etag(&plain).ends_with("-1") && etag(&plain).len() == 34);
+        let derived = etag(&plain);
+        plain.etag = AzureETag::new("0x8DD");
+        assert_ne!(etag(&plain), derived);
+    }
+
+    #[test]
+    fn nothing_of_other_bytes_counts() {
+        let metadata = composite().write(9).unwrap();
+        let longer = blob(metadata.clone(), 10, None);
+        let facts = ObjectFacts::read(&longer);
+        assert_eq!(facts, ObjectFacts::default());
+        assert_eq!(etag(&longer), "07070707070707070707070707070707");
+        assert_eq!(last_modified(&facts, &longer), longer.last_modified);
+        let mut unsaid = metadata;
+        unsaid.remove(super::LENGTH);
+        assert_eq!(ObjectFacts::read(&blob(unsaid, 9, None)).etag, None);
+    }
+
+    #[test]
+    fn an_object_was_modified_when_it_was_written() {
+        let properties = blob(composite().write(9).unwrap(), 9, None);
+        let facts = ObjectFacts::read(&properties);
+        assert_eq!(last_modified(&facts, &properties), datetime!(2026-11-21 00:00:00.5 UTC));
+    }
+
+    #[test]
+    fn the_largest_facts_find_room_beside_the_largest_metadata() {
+        let name = |at: u32| format!("{at:03}-");
+        let user = UserMetadata::new((0..400).map(|at| (name(at), b"\xFF".to_vec()))).unwrap();
+        let facts = ObjectFacts {
+            redirect: Some(format!("/{}", "r".repeat(2000))),
+            owner: Some("o".repeat(64)),
+            user,
+            ..composite()
+        };
+        let metadata = facts.write(9).unwrap();
+        assert!(size(&metadata) <= 8192);
+        assert_eq!(ObjectFacts::read(&blob(metadata, 9, None)), facts);
+        let hopeless = ObjectFacts { redirect: Some("é".repeat(1500)), ..facts };
+        assert_eq!(hopeless.write(9).unwrap_err().code(), Code::MetadataTooLarge);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_there() {
+        for text in [
+            "",
+            "CRC32",
+            "CRC32 FULL_OBJECT AAAA",
+            "CRC32 COMPOSITE AAAAAA==",
+            "CRC9 FULL_OBJECT AAAAAA==",
+        ] {
+            assert_eq!(super::read_checksum(text), None, "{text}");
+        }
+        assert_eq!(super::read_parts("3"), None);
+        assert_eq!(super::read_parts("3 -1"), None);
+    }
+
+    fn checksums() -> impl Strategy<Value = ObjectChecksum> {
+        let parts = option::of(any::<u32>());
+        (select(ChecksumAlgorithm::ALL.to_vec()), any::<[u8; 32]>(), parts).prop_map(
+            |(algorithm, bytes, parts)| ObjectChecksum {
+                value: Checksum::new(algorithm, &bytes[..algorithm.length()]).unwrap(),
+                kind: parts
+                    .map_or(ChecksumKind::FullObject, |parts| ChecksumKind::Composite { parts }),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn facts_come_back(
+            random in any::<[u8; 12]>(), length in any::<u64>(),
+            texts in any::<[Option<String>; 3]>(), etag in option::of("[0-9a-f]{32}-[0-9]{1,5}"),
+            checksum in option::of(checksums()), parts in any::<Option<(u32, u64)>>(),
+            class in select(StorageClass::ALL.to_vec()),
+        ) {
+            let [owner, expires, redirect] = texts;
+            let facts = ObjectFacts {
+                commit: Some(CommitId::new(datetime!(2026-11-22 03:05:08 UTC), random)),
+                owner, expires, redirect, etag, checksum,
+                parts: parts.map(|(count, size)| PartTable { count, size }),
+                storage_class: class,
+                user: UserMetadata::default(),
+            };
+            let metadata = facts.write(length).unwrap();
+            prop_assert!(metadata.keys().all(|name| name.starts_with("bluebucket")
+                && name.bytes().all(|byte| byte.is_ascii_lowercase())));
+            prop_assert_eq!(ObjectFacts::read(&blob(metadata, length, Some(class.tier()))), facts);
+        }
+    }
+}

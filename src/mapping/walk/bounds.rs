@@ -1,0 +1,100 @@
+//! Where names are in Azure's order, and the names at which a listing has to begin or end.
+
+use std::cmp::Ordering;
+
+use crate::mapping::names::{NAME_UNITS_MAX, units};
+
+/// The first and the last character of those that Azure sorts behind the ones above U+FFFF, and S3
+/// before. U+E000 is none: its escape begins with U+D7FF.
+const HIGH: std::ops::RangeInclusive<char> = '\u{E001}'..='\u{FFFF}';
+/// The least of them.
+pub(super) const HIGH_FIRST: char = '\u{E001}';
+/// No key that is a name has it: behind all of them, and before those above U+FFFF.
+pub(super) const HIGH_LAST: char = '\u{FFFF}';
+/// The least character of two units.
+pub(super) const PAIR_FIRST: char = '\u{10000}';
+/// Bytes of each high character in UTF-8.
+pub(super) const HIGH_BYTES: usize = 3;
+/// Bytes of each character of two units in UTF-8.
+pub(super) const PAIR_BYTES: usize = 4;
+
+/// What the two orders make of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Before all others, to both.
+    Low,
+    /// S3 has it second, Azure last.
+    High,
+    /// Two units in UTF-16. Azure has it second, S3 last.
+    Pair,
+}
+
+/// What the two orders make of `character`.
+pub(super) fn kind(character: char) -> Kind {
+    if character >= PAIR_FIRST {
+        Kind::Pair
+    } else if HIGH.contains(&character) {
+        Kind::High
+    } else {
+        Kind::Low
+    }
+}
+
+/// Azure's order of names.
+pub(super) fn order(one: &str, other: &str) -> Ordering {
+    one.encode_utf16().cmp(other.encode_utf16())
+}
+
+/// The least name behind `name`: no name has a character before the blank.
+pub(super) fn next(name: &str) -> String {
+    format!("{name} ")
+}
+
+/// The least text behind all that begins with `name`; nothing if that is everything.
+pub(super) fn behind(name: &str) -> Option<String> {
+    let mut text = name.to_owned();
+    while let Some(last) = text.pop() {
+        if let Some(next) = next_character(last) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
+}
+
+/// The character behind `character` in Azure's order, of those that names have.
+fn next_character(character: char) -> Option<char> {
+    match character {
+        // These have nothing of their own behind them: escapes are in their places.
+        '[' => Some(']'),
+        '~' => Some('\u{80}'),
+        '\u{80}' => Some('\u{82}'),
+        '\u{D7FF}' => Some(PAIR_FIRST),
+        '\u{10FFFF}' => Some(HIGH_FIRST),
+        '\u{FFFD}'..=HIGH_LAST => None,
+        _ => char::from_u32(u32::from(character) + 1),
+    }
+}
+
+/// The least text that is no longer than a name and has the same names from it on as `bound` has;
+/// nothing if there are none. Azure is not asked for longer ones.
+pub(super) fn fit(bound: String) -> Option<String> {
+    if units(&bound) <= NAME_UNITS_MAX {
+        return Some(bound);
+    }
+    let mut kept = String::new();
+    let mut length = 0;
+    for character in bound.chars() {
+        length += character.len_utf16();
+        if length > NAME_UNITS_MAX {
+            break;
+        }
+        kept.push(character);
+    }
+    if units(&kept) < NAME_UNITS_MAX {
+        // Half of a pair had room: what is behind it there is what is behind all pairs.
+        kept.push(HIGH_FIRST);
+        return Some(kept);
+    }
+    behind(&kept)
+}

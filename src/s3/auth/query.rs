@@ -1,0 +1,114 @@
+//! The query as far as authentication reads it: the `X-Amz-*` parameters of a presigned URL, each at
+//! most once.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::encoding::decode_parameter;
+use super::signature::SIGNATURE_PARAMETER;
+use crate::s3::{Code, Error};
+
+/// The parameters of a presigned URL, as far as they are there.
+#[derive(Debug, Default)]
+pub(super) struct QueryCredentials<'a> {
+    pub(super) algorithm: Option<Cow<'a, str>>,
+    pub(super) credential: Option<Cow<'a, str>>,
+    pub(super) date: Option<Cow<'a, str>>,
+    pub(super) expires: Option<Cow<'a, str>>,
+    pub(super) signed_headers: Option<Cow<'a, str>>,
+    pub(super) signature: Option<Cow<'a, str>>,
+    /// Not a credential itself, but a signer may put it here instead of into a header.
+    pub(super) content_sha256: Option<Cow<'a, str>>,
+    pub(super) token: bool,
+    version: Option<Version>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V2,
+    V4,
+}
+
+impl<'a> QueryCredentials<'a> {
+    /// Reads a query as sent.
+    pub(super) fn read(raw: Option<&'a str>) -> Result<Self, Error> {
+        let mut found = Self::default();
+        let mut seen = BTreeSet::new();
+        for parameter in raw.unwrap_or_default().split('&') {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let name = decode_parameter(name)?;
+            if matches!(&*name, "AWSAccessKeyId" | "Signature") {
+                found.version.get_or_insert(Version::V2);
+            } else if is_amazons(&name) {
+                refuse_second(&name, &mut seen)?;
+                found.keep(&name, value)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there is anything of Signature Version 4 here, complete or not.
+    pub(super) fn are_v4(&self) -> bool {
+        self.version == Some(Version::V4)
+    }
+
+    /// Whether there is something of Signature Version 2 here.
+    pub(super) fn are_v2(&self) -> bool {
+        self.version == Some(Version::V2)
+    }
+
+    fn keep(&mut self, name: &str, value: &'a str) -> Result<(), Error> {
+        let slot = match name {
+            "X-Amz-Algorithm" => &mut self.algorithm,
+            "X-Amz-Credential" => &mut self.credential,
+            "X-Amz-Date" => &mut self.date,
+            "X-Amz-Expires" => &mut self.expires,
+            "X-Amz-SignedHeaders" => &mut self.signed_headers,
+            SIGNATURE_PARAMETER => &mut self.signature,
+            _ => return self.keep_other(name, value),
+        };
+        *slot = Some(decode_parameter(value)?);
+        self.version = Some(Version::V4);
+        Ok(())
+    }
+
+    fn keep_other(&mut self, name: &str, value: &'a str) -> Result<(), Error> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("X-Amz-Content-Sha256") {
+            self.content_sha256 = Some(decode_parameter(value)?);
+        } else if is("X-Amz-Security-Token") {
+            self.token = true;
+            self.version = Some(Version::V4);
+        } else if CREDENTIALS.into_iter().any(is) {
+            // In another case it is no credential, yet the request must not pass as anonymous.
+            self.version = Some(Version::V4);
+        }
+        Ok(())
+    }
+}
+
+const CREDENTIALS: [&str; 6] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    SIGNATURE_PARAMETER,
+];
+
+/// Whether this parameter is one of a signature, or a header that a presigner put into the query.
+fn is_amazons(name: &str) -> bool {
+    name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+}
+
+/// A signature covers both of two parameters of one name while a reader takes one of them.
+fn refuse_second(name: &str, seen: &mut BTreeSet<String>) -> Result<(), Error> {
+    let name = name.to_ascii_lowercase();
+    if seen.contains(&name) {
+        return Err(Error::new(Code::InvalidArgument)
+            .message(format!("The query parameter {name} may be given only once."))
+            .detail("ArgumentName", name));
+    }
+    seen.insert(name);
+    Ok(())
+}
