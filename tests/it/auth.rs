@@ -113,7 +113,8 @@ fn aws_signature(method: &str, target: &str, headers: &[(String, String)]) -> St
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    let identity = aws_credential_types::Credentials::from_keys(ALICE.key, ALICE.secret, None);
+    let identity =
+        aws_credential_types::Credentials::new(ALICE.key, ALICE.secret, None, None, "tests");
     let identity = identity.into();
     let date = time::PrimitiveDateTime::parse(
         &value("x-amz-date"),
@@ -128,9 +129,9 @@ fn aws_signature(method: &str, target: &str, headers: &[(String, String)]) -> St
         .build()
         .unwrap()
         .into();
-    let others = headers.iter().filter(|(name, _)| {
-        signed.split(';').any(|signed| signed == name) && name != "x-amz-date"
-    });
+    let others = headers
+        .iter()
+        .filter(|(name, _)| signed.split(';').any(|signed| signed == name) && name != "x-amz-date");
     let request = SignableRequest::new(
         method,
         format!("http://{}{target}", value("host")),
@@ -287,7 +288,9 @@ async fn c05_c06_headers_that_nobody_signed_are_refused() {
     fort.quiet().await;
     for (name, value) in STEERING {
         let value = if *name == "x-amz-copy-source" { fort.at.as_str() } else { value };
-        for (kind, prepared) in [("query", fort.put().presign(60)), ("header", fort.put().prepare())] {
+        for (kind, prepared) in
+            [("query", fort.put().presign(60)), ("header", fort.put().prepare())]
+        {
             let what = format!("{name} beside a signature in the {kind}");
             let answer = prepared.add(name, value).send().await;
             fort.nothing_reached_azure(&what).await;
@@ -317,11 +320,15 @@ async fn c07_c08_the_list_of_signed_headers_is_checked() {
     fort.quiet().await;
     let all = ["host", "x-amz-content-sha256", "x-amz-date"];
     let without_host = fort.put().signed(&all[1..]);
-    fort.refused("no host", without_host.send().await, &[
-        (403, "AccessDenied"),
-        (400, "AuthorizationHeaderMalformed"),
-        (403, "SignatureDoesNotMatch"),
-    ])
+    fort.refused(
+        "no host",
+        without_host.send().await,
+        &[
+            (403, "AccessDenied"),
+            (400, "AuthorizationHeaderMalformed"),
+            (403, "SignatureDoesNotMatch"),
+        ],
+    )
     .await;
     let any: Vec<(u16, &str)> = [MISMATCH, DENIED, MALFORMED].concat();
     let many: Vec<String> = (0..10_000).map(|number| format!("a{number:05}")).collect();
@@ -400,7 +407,8 @@ async fn c10_headers_of_authentication_come_once() {
 async fn c11_what_is_signed_cannot_be_changed() {
     let fort = Fort::build().await;
     fort.quiet().await;
-    let put = || fort.put().header("content-type", "text/plain").header("x-amz-meta-a", "1").prepare();
+    let put =
+        || fort.put().header("content-type", "text/plain").header("x-amz-meta-a", "1").prepare();
     for (what, changed) in [
         ("value", put().set("x-amz-meta-a", "2")),
         ("type", put().set("content-type", "text/html")),
@@ -427,7 +435,9 @@ async fn c12_a_parameter_comes_once() {
     let fort = Fort::build().await;
     fort.quiet().await;
     let at = format!("/{}", fort.bucket);
-    for (one, other) in [("prefix", "prefix"), ("list-type", "list-type"), ("max-keys", "max%2Dkeys")] {
+    for (one, other) in
+        [("prefix", "prefix"), ("list-type", "list-type"), ("max-keys", "max%2Dkeys")]
+    {
         let name = other.replace("%2D", "-");
         let twice = fort.client.get(&at).query(one, 1).query(&name, 2).send().await;
         fort.nothing_reached_azure(one).await;
@@ -538,7 +548,16 @@ async fn c17_a_presigned_request_says_how_long_it_holds() {
     let fort = Fort::build().await;
     fort.quiet().await;
     for expires in [
-        "604801", "-1", "abc", "1e3", "9223372036854775808", "99999999999999999999999", "", "1.5", "+1", " 1",
+        "604801",
+        "-1",
+        "abc",
+        "1e3",
+        "9223372036854775808",
+        "99999999999999999999999",
+        "",
+        "1.5",
+        "+1",
+        " 1",
     ] {
         let answer = fort.put().presign(expires).send().await;
         fort.refused(expires, answer, QUERY).await;
@@ -692,7 +711,11 @@ async fn c26_a_body_is_asked_for_after_the_signature_held() {
     let five_gib = 5_u64 * 1024 * 1024 * 1024;
     for (what, prepared, status) in [
         ("signature", fort.put().payload(Payload::Unsigned).prepare().bad_signature(), 403),
-        ("bucket", fort.client.put(&path(&unique("none"), "k")).payload(Payload::Unsigned).prepare(), 404),
+        (
+            "bucket",
+            fort.client.put(&path(&unique("none"), "k")).payload(Payload::Unsigned).prepare(),
+            404,
+        ),
     ] {
         let prepared = prepared.set("content-length", five_gib).add("expect", "100-continue");
         let mut wire = fort.client.wire().await;

@@ -9,8 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod auth;
 mod buckets;
 mod copy;
+mod errors;
 mod harness;
 mod keys;
 mod listing;
@@ -18,3 +20,4 @@ mod metadata;
 mod multidelete;
 mod native;
 mod objects;
+mod streaming;
