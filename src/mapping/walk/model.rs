@@ -337,3 +337,21 @@ fn a_crowd_of_reserved_names_is_jumped_over() {
     assert_eq!(texts(&page), ["a", "\u{FFFD}z"]);
     assert_eq!(azure.asked.len(), 2);
 }
+
+#[test]
+fn a_common_prefix_with_all_kinds_left_in_it_is_shown_once() {
+    let (mut azure, _) = container(&KeySpace::whole(), &["d/\u{FF08}2", "d/😀"].map(str::to_owned));
+    for delimiter in ["/", "d/"] {
+        let page = walk(&mut azure, input("", Some("d/\u{FF08}1"), delimiter, 10));
+        assert_eq!(texts(&page), ["d/"]);
+    }
+}
+
+#[test]
+fn a_prefix_with_a_dot_at_its_end_does_not_list_what_is_before() {
+    let keys = (0..3000).map(|n| format!("a!{n:05}")).chain(["a.".into(), "a.b".into()]);
+    let (mut azure, _) = container(&KeySpace::whole(), &keys.collect::<Vec<_>>());
+    let page = walk(&mut azure, input("a.", None, "/", 1000));
+    assert_eq!(texts(&page), ["a.", "a.b"]);
+    assert_eq!(azure.asked.len(), 1);
+}
