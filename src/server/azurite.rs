@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::Arc;
@@ -246,8 +247,8 @@ fn installed(options: &Options) -> Result<PathBuf, Error> {
         "installing azurite {VERSION} into {} (once, about a minute)",
         options.cache.display()
     ));
-    // A name of its own, renamed when whole: who is killed half-way leaves no half package behind.
-    let unfinished = options.cache.join(format!("azurite-{VERSION}.{}", std::process::id()));
+    // Renamed when whole: who is killed half-way leaves nothing that looks like a package.
+    let unfinished = options.cache.join(format!("azurite-{VERSION}.unfinished"));
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(io(&unfinished))?;
     }
@@ -334,6 +335,8 @@ fn command(package: &Path, storage: &Storage) -> Result<Command, Error> {
         // Port 0: Azurite takes a free one and says which, so that nobody can take it in between.
         .args(["--blobHost", "127.0.0.1", "--blobPort", "0"])
         .args(["--skipApiVersionCheck", "--silent", "--disableTelemetry"])
+        // Ctrl-C reaches every process of a terminal's group; this one ends after the gateway.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
