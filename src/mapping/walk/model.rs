@@ -30,6 +30,16 @@ impl Azure {
     fn list(&mut self, ask: &Ask) -> Answer<()> {
         assert!(ask.start_from.is_none() || ask.marker.is_none());
         assert!((1..=5000).contains(&ask.max_results), "{ask:?}");
+        let refused = |c| {
+            matches!(
+                c,
+                '\0'..='\u{1F}' | '\\' | '\u{7F}' | '\u{81}' | '\u{E000}' | '\u{FFFE}' | '\u{FFFF}'
+            )
+        };
+        assert!(!ask.prefix.contains(refused), "{ask:?}");
+        for text in ask.start_from.iter() {
+            assert!(!text.contains(refused) && text.encode_utf16().count() <= 1024, "{ask:?}");
+        }
         let cut = self.cuts.get(self.asked.len()).copied().unwrap_or(usize::MAX);
         self.asked.push(ask.clone());
         let page = cut.min(ask.max_results as usize);
