@@ -37,7 +37,7 @@ impl Azure {
             )
         };
         assert!(!ask.prefix.contains(refused), "{ask:?}");
-        for text in ask.start_from.iter() {
+        if let Some(text) = &ask.start_from {
             assert!(!text.contains(refused) && text.encode_utf16().count() <= 1024, "{ask:?}");
         }
         let cut = self.cuts.get(self.asked.len()).copied().unwrap_or(usize::MAX);
