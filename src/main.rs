@@ -1,2 +1,25 @@
-//! The executable.
-fn main() {}
+//! The executable: reads command line and environment, runs the command, gives its exit code.
+
+use std::process::ExitCode;
+
+use bluebucket::server::commands;
+use bluebucket::server::config::Environment;
+use bluebucket::server::config::arguments::Arguments;
+use bluebucket::server::output::complain;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A variable that is no Unicode is none of ours.
+    let environment =
+        Environment::new(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(commands::run(arguments, environment)),
+        Err(error) => {
+            complain(format!("bluebucket: no runtime: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -43,7 +43,12 @@ pub struct Written {
 }
 
 impl Written {
+    /// From an answer that says yes: what cannot be read of it was done all the same.
     pub(super) fn from_headers(from: &HeaderMap) -> Result<Self, BlobError> {
+        Self::read(from).map_err(BlobError::but_done)
+    }
+
+    fn read(from: &HeaderMap) -> Result<Self, BlobError> {
         Ok(Self {
             etag: headers::etag(from)?,
             last_modified: headers::last_modified(from)?,
@@ -234,15 +239,7 @@ impl BlobStore {
 
     /// Deletes the blob, or one snapshot of it.
     pub async fn delete(&self, path: &BlobPath, options: &DeleteOptions) -> Result<(), BlobError> {
-        let mut call = Call::on_blob("DeleteBlob", Method::DELETE, path, Effect::Seen);
-        call.query_some("snapshot", options.snapshot.as_deref());
-        match options.snapshots {
-            Snapshots::Refuse => {}
-            Snapshots::Include => call.header("x-ms-delete-snapshots", "include")?,
-            Snapshots::Only => call.header("x-ms-delete-snapshots", "only")?,
-        }
-        options.conditions.write(&mut call.headers)?;
-        self.send(call).await.map(|_| ())
+        self.send(Call::delete(path, options)?).await.map(|_| ())
     }
 
     /// Makes the bytes of `source` the blob at `path`, without moving them through here. Nothing of
@@ -264,6 +261,18 @@ impl BlobStore {
 }
 
 impl Call {
+    pub(super) fn delete(path: &BlobPath, options: &DeleteOptions) -> Result<Self, BlobError> {
+        let mut call = Self::on_blob("DeleteBlob", Method::DELETE, path, Effect::Seen);
+        call.query_some("snapshot", options.snapshot.as_deref());
+        match options.snapshots {
+            Snapshots::Refuse => {}
+            Snapshots::Include => call.header("x-ms-delete-snapshots", "include")?,
+            Snapshots::Only => call.header("x-ms-delete-snapshots", "only")?,
+        }
+        options.conditions.write(&mut call.headers)?;
+        Ok(call)
+    }
+
     /// Headers, metadata, tier and conditions of a write; not the MD5, which is a guard here and a
     /// property there.
     pub(super) fn write_options(&mut self, options: &PutOptions) -> Result<(), BlobError> {

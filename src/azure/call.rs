@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// Behind the endpoint, encoded: `/container/blob%2Fname`.
     pub(super) path: String,
+    /// It is about a blob, not a container or the account.
+    pub(super) on_blob: bool,
     /// Not encoded.
     pub(super) query: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) headers: HeaderMap,
@@ -45,6 +47,7 @@ impl Call {
             op,
             method,
             path: "/".to_owned(),
+            on_blob: false,
             query: Vec::new(),
             headers: HeaderMap::new(),
             content: Content::empty(),
@@ -73,6 +76,7 @@ impl Call {
     ) -> Self {
         let mut call = Self::on_account(op, method, effect);
         call.path = encoding::path_of(path);
+        call.on_blob = true;
         call
     }
 

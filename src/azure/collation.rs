@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 /// Compares two header names in lower case.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
     weights(one).cmp(weights(other)).then_with(|| {
-        // The same but for hyphens: the first hyphen that has none opposite comes last.
+        // The same but for hyphens: the earlier a hyphen stands, the later the name comes.
         hyphens(other).cmp(hyphens(one))
     })
 }
@@ -29,7 +29,8 @@ fn weight(byte: u8) -> u16 {
 }
 
 fn hyphens(name: &str) -> impl Iterator<Item = usize> + '_ {
-    name.bytes().enumerate().filter(|(_, byte)| *byte == b'-').map(|(at, _)| at)
+    let hyphens = name.bytes().enumerate().filter(|(_, byte)| *byte == b'-').map(|(at, _)| at);
+    hyphens.chain(std::iter::once(usize::MAX))
 }
 
 #[cfg(test)]

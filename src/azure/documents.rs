@@ -139,7 +139,7 @@ pub(super) fn read_blobs(document: &[u8]) -> Result<BlobPage, BlobError> {
     let mut walk = Walk::into_root(document, "EnumerationResults")?;
     while let Some(tag) = walk.child()? {
         match tag.name().as_ref() {
-            "Blobs" => page.entries = read_entries(&mut walk)?,
+            "Blobs" => page.entries = in_order(read_entries(&mut walk)?),
             "NextMarker" => page.next_marker = some(walk.text()?),
             _ => walk.skip(&tag)?,
         }
@@ -157,6 +157,19 @@ fn read_entries(walk: &mut Walk<'_>) -> Result<Vec<ListEntry>, BlobError> {
         }
     }
     Ok(entries)
+}
+
+/// Azure mixes blobs and prefixes by name; Azurite lists the prefixes of a page first. What has one
+/// name (a blob and its snapshots) keeps its order.
+fn in_order(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
+    let mixed = entries.iter().any(|entry| matches!(entry, ListEntry::Prefix(_)));
+    let compare = |one: &ListEntry, other: &ListEntry| {
+        one.name().encode_utf16().cmp(other.name().encode_utf16())
+    };
+    if mixed && !entries.is_sorted_by(|one, other| compare(one, other).is_le()) {
+        entries.sort_by(compare);
+    }
+    entries
 }
 
 fn read_prefix(walk: &mut Walk<'_>) -> Result<String, BlobError> {
@@ -262,9 +275,11 @@ impl Read {
         }
     }
 
-    /// A name with staged blocks only has neither.
+    /// A name with staged blocks only has no state of its own yet; Azurite gives it an ETag and a
+    /// time. What was committed has a type, by default too.
     fn is_uncommitted(&self) -> bool {
-        self.etag.is_none() || self.last_modified.is_none()
+        let untyped = self.headers.content_type.is_none() && self.content_length == Some(0);
+        self.etag.is_none() || self.last_modified.is_none() || untyped
     }
 
     fn of_uncommitted(self) -> Properties {
@@ -304,5 +319,167 @@ impl Read {
             archive_status: self.archive_status,
             leased: self.leased,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn page(blobs: &str) -> String {
+        format!(
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults \
+             ServiceEndpoint=\"http://x/\" ContainerName=\"c\"><Prefix>p</Prefix>\
+             <MaxResults>5</MaxResults><Blobs>{blobs}</Blobs><NextMarker /></EnumerationResults>"
+        )
+    }
+
+    const PROPERTIES: &str = "<Properties><Creation-Time>Sun, 22 Nov 2026 03:05:07 GMT</Creation-Time>\
+        <Last-Modified>Sun, 22 Nov 2026 03:05:08 GMT</Last-Modified><Etag>0x8D</Etag>\
+        <Content-Length>7</Content-Length><Content-Type>text/plain</Content-Type><Content-Encoding />\
+        <Content-MD5>XUFAKrxLKna5cZ2REBfFkg==</Content-MD5><BlobType>BlockBlob</BlobType>\
+        <AccessTier>Cool</AccessTier><LeaseStatus>locked</LeaseStatus><New>x</New></Properties>";
+
+    fn named(name: &str) -> String {
+        format!("<Blob>{name}{PROPERTIES}<OrMetadata/></Blob>")
+    }
+
+    fn names(document: &str) -> Vec<String> {
+        let page = read_blobs(document.as_bytes()).unwrap();
+        page.entries.iter().map(|entry| entry.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_blob_is_read_with_all_that_is_said() {
+        let blob = format!(
+            "<Blob><Name>a/b</Name><Snapshot>2026-11-22T03:05:08.1234567Z</Snapshot>\
+             <Deleted>true</Deleted>{PROPERTIES}<Metadata><Foo_Bar>1 &lt; 2</Foo_Bar><e/></Metadata></Blob>"
+        );
+        let read = read_blobs(page(&blob).as_bytes()).unwrap();
+        assert_eq!(read.next_marker, None);
+        let [ListEntry::Blob(blob)] = read.entries.as_slice() else { panic!("{read:?}") };
+        assert_eq!(blob.snapshot.as_deref(), Some("2026-11-22T03:05:08.1234567Z"));
+        assert!(blob.deleted && !blob.uncommitted);
+        let of = &blob.properties;
+        assert_eq!(of.etag, AzureETag::new("\"0x8D\""));
+        assert_eq!(of.last_modified, datetime!(2026-11-22 03:05:08 UTC));
+        assert_eq!(of.created, Some(datetime!(2026-11-22 03:05:07 UTC)));
+        assert_eq!((of.content_length, of.leased), (7, true));
+        assert_eq!(of.headers.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(of.headers.content_encoding, None);
+        assert!(of.headers.content_md5.is_some());
+        assert_eq!(of.tier, Some(Tier::Cool));
+        let metadata = [("e", ""), ("foo_bar", "1 < 2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(of.metadata, Metadata::from(metadata));
+    }
+
+    #[test]
+    fn names_are_exact() {
+        let blobs: String = [
+            "<Name> </Name>",
+            "<Name>  x  </Name>",
+            "<Name>&lt;&amp;&gt;&quot;&apos;&#x9;&#13;</Name>",
+            "<Name Encoded=\"true\">a%EF%BF%BEb%2525</Name>",
+            "<Name Encoded=\"false\">a%20b</Name>",
+            "<Name>a%20b</Name>",
+            "<Name><![CDATA[<c>]]></Name>",
+        ]
+        .map(named)
+        .concat();
+        assert_eq!(
+            names(&page(&blobs)),
+            [" ", "  x  ", "<&>\"'\t\r", "a\u{fffe}b%25", "a%20b", "a%20b", "<c>"]
+        );
+    }
+
+    #[test]
+    fn prefixes_and_blobs_keep_their_order() {
+        let prefix = |name: &str| format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>");
+        let blobs = [prefix("a/"), named("<Name>b</Name>"), prefix("c/")].concat();
+        let read = read_blobs(page(&blobs).as_bytes()).unwrap();
+        let kinds: Vec<bool> =
+            read.entries.iter().map(|entry| matches!(entry, ListEntry::Prefix(_))).collect();
+        assert_eq!(kinds, [true, false, true]);
+        assert_eq!(names(&page(&blobs)), ["a/", "b", "c/"]);
+    }
+
+    #[test]
+    fn a_page_of_azurite_is_put_in_azures_order() {
+        let prefix = |name: &str| format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>");
+        let blobs = [
+            prefix("a/"),
+            prefix("c/"),
+            prefix("\u{1f388}/"),
+            named("<Name>b</Name>"),
+            named("<Name>d</Name>"),
+            named("<Name>\u{fb00}</Name>"),
+        ]
+        .concat();
+        assert_eq!(names(&page(&blobs)), ["a/", "b", "c/", "d", "\u{1f388}/", "\u{fb00}"]);
+    }
+
+    #[test]
+    fn a_name_with_staged_blocks_only_is_said_to_be_one() {
+        let blob = "<Blob><Name>u</Name><Properties><Content-Length>0</Content-Length>\
+                    </Properties></Blob>";
+        let read = read_blobs(page(blob).as_bytes()).unwrap();
+        assert!(matches!(read.entries.as_slice(), [ListEntry::Blob(blob)] if blob.uncommitted));
+    }
+
+    #[test]
+    fn a_document_that_is_cut_or_wrong_is_broken() {
+        let whole = page(&named("<Name>a</Name>"));
+        for end in [10, 100, 200, whole.len() - 1] {
+            assert!(read_blobs(&whole.as_bytes()[..end]).is_err(), "{end}");
+        }
+        let length = PROPERTIES.replace("<Content-Length>7</Content-Length>", "");
+        for bad in [
+            "<Other/>".to_owned(),
+            "<!DOCTYPE x [<!ENTITY e \"v\">]><EnumerationResults/>".to_owned(),
+            page("<Blob><Name>&e;</Name></Blob>"),
+            page("<Blob><Name Encoded=\"true\">%FF</Name></Blob>"),
+            page(&format!("<Blob>{PROPERTIES}</Blob>")),
+            page(&format!("<Blob><Name>a</Name>{length}</Blob>")),
+        ] {
+            assert!(read_blobs(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(read_blobs(b"\xff").is_err());
+    }
+
+    #[test]
+    fn containers_are_read() {
+        let document = "<EnumerationResults><Containers><Container><Name>$logs</Name><Properties>\
+            <Last-Modified>Sun, 22 Nov 2026 03:05:08 GMT</Last-Modified><Etag>\"0x1\"</Etag>\
+            </Properties><Metadata><A>1</A></Metadata></Container></Containers>\
+            <NextMarker>/acc/next</NextMarker></EnumerationResults>";
+        let page = read_containers(document.as_bytes()).unwrap();
+        assert_eq!(page.next_marker.as_deref(), Some("/acc/next"));
+        let entry = &page.containers[0];
+        assert_eq!((entry.name.as_str(), entry.etag.as_str()), ("$logs", "\"0x1\""));
+        assert_eq!(entry.metadata.get("a").map(String::as_str), Some("1"));
+    }
+
+    #[test]
+    fn a_list_of_blocks_is_written_in_order_and_read() {
+        let id = |text: &str| BlockId::new(text.as_bytes()).unwrap();
+        let blocks = [
+            BlockRef::Latest(id("b")),
+            BlockRef::Committed(id("a")),
+            BlockRef::Uncommitted(id("c")),
+        ];
+        let written = String::from_utf8(write_block_list(&blocks)).unwrap();
+        assert_eq!(
+            written,
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><Latest>Yg==</Latest>\
+             <Committed>YQ==</Committed><Uncommitted>Yw==</Uncommitted></BlockList>"
+        );
+        let read = read_block_list(
+            b"<BlockList><CommittedBlocks><Block><Name>YQ==</Name><Size>5</Size></Block>\
+              </CommittedBlocks><UncommittedBlocks /></BlockList>",
+        )
+        .unwrap();
+        assert_eq!((read.committed, read.uncommitted), (vec![(id("a"), 5)], vec![]));
     }
 }

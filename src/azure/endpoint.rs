@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn an_endpoint_is_taken_apart() {
         let azure = Endpoint::parse("https://a.blob.core.windows.net/").unwrap();
-        assert_eq!((azure.origin.as_str(), azure.root.as_str()), ("https://a.blob.core.windows.net", ""));
+        assert_eq!(
+            (azure.origin.as_str(), azure.root.as_str()),
+            ("https://a.blob.core.windows.net", "")
+        );
         assert!(azure.https && !azure.loopback);
         let azurite = Endpoint::parse("http://127.0.0.1:10000/devstoreaccount1").unwrap();
         assert_eq!(azurite.origin, "http://127.0.0.1:10000");
@@ -63,7 +66,16 @@ mod tests {
 
     #[test]
     fn what_is_no_endpoint_is_refused() {
-        for bad in ["", "a.b", "ftp://a", "https://", "https://u:p@a", "https://a/?sig=1", "/a", "https://a/../b"] {
+        for bad in [
+            "",
+            "a.b",
+            "ftp://a",
+            "https://",
+            "https://u:p@a",
+            "https://a/?sig=1",
+            "/a",
+            "https://a/../b",
+        ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

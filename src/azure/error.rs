@@ -174,6 +174,14 @@ impl BlobError {
         self
     }
 
+    /// A container was asked for, so what is not there is the container.
+    pub(super) fn about_a_container(mut self) -> Self {
+        if self.0.kind == Kind::NoSuchBlob {
+            self.0.kind = Kind::NoSuchContainer;
+        }
+        self
+    }
+
     /// The call may have been done although its answer cannot be read.
     pub(super) fn but_done(mut self) -> Self {
         self.0.maybe_applied = true;
@@ -198,6 +206,10 @@ impl BlobError {
 /// Azure's codes first, the status where there is none (HEAD on some backends, a proxy in between).
 /// <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>
 fn kind_of(status: StatusCode, code: &str) -> Kind {
+    if status == StatusCode::NOT_MODIFIED {
+        // Its code is that of 412.
+        return Kind::NotModified;
+    }
     of_code(code).unwrap_or_else(|| of_status(status))
 }
 
@@ -218,7 +230,7 @@ fn of_container(code: &str) -> Option<Kind> {
 fn of_blob(code: &str) -> Option<Kind> {
     Some(match code {
         "BlobNotFound" => Kind::NoSuchBlob,
-        "BlobAlreadyExists" | "UnauthorizedBlobOverwrite" => Kind::BlobExists,
+        "BlobAlreadyExists" => Kind::BlobExists,
         "ConditionNotMet" | "TargetConditionNotMet" => Kind::ConditionNotMet,
         "SourceConditionNotMet" => Kind::SourceConditionNotMet,
         "InvalidRange" => Kind::RangeNotSatisfiable,
@@ -244,7 +256,10 @@ fn of_request(code: &str) -> Option<Kind> {
         "InvalidMetadata" | "EmptyMetadataKey" | "MetadataTooLarge" => Kind::InvalidMetadata,
         "InvalidHeaderValue" => Kind::InvalidHeader,
         "RequestBodyTooLarge" | "MaxBlobSizeConditionNotMet" => Kind::TooLarge,
-        "ServerBusy" => Kind::Throttled,
+        // The second is how the service spells it.
+        "ServerBusy" | "SnapshotOperationRateExceeded" | "SnaphotOperationRateExceeded" => {
+            Kind::Throttled
+        }
         "OperationTimedOut" | "InternalError" => Kind::ServerFailed,
         "AuthenticationFailed"
         | "AuthorizationFailure"
@@ -258,6 +273,7 @@ fn of_request(code: &str) -> Option<Kind> {
         | "KeyBasedAuthenticationNotPermitted"
         | "NoAuthenticationInformation"
         | "PublicAccessNotPermitted"
+        | "UnauthorizedBlobOverwrite"
         | "AccountIsDisabled" => Kind::Unauthorised,
         "FeatureNotEnabled"
         | "FeatureVersionMismatch"
@@ -320,7 +336,8 @@ impl fmt::Debug for BlobError {
 
 impl std::error::Error for BlobError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.as_ref().map(|cause| -> &(dyn std::error::Error + 'static) { &**cause })
+        let cause: &(dyn std::error::Error + 'static) = self.0.cause.as_deref()?;
+        Some(cause)
     }
 }
 
@@ -350,6 +367,7 @@ mod tests {
         check(409, "LeaseIdMissing", Kind::LeaseConflict);
         check(412, "LeaseIdMismatchWithBlobOperation", Kind::LeaseConflict);
         check(412, "ConditionNotMet", Kind::ConditionNotMet);
+        check(304, "ConditionNotMet", Kind::NotModified);
         check(403, "AuthenticationFailed", Kind::Unauthorised);
         check(409, "InvalidBlobType", Kind::InvalidBlobType);
         check(503, "ServerBusy", Kind::Throttled);

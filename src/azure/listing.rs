@@ -56,7 +56,7 @@ impl Include {
 /// A page of a container's blobs. It may be short or empty and still have a next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlobPage {
-    /// In Azure's order: by UTF-16 code units.
+    /// In Azure's order: blobs and prefixes together, by UTF-16 code units.
     pub entries: Vec<ListEntry>,
     /// Where the next page begins, if there is one.
     pub next_marker: Option<String>,

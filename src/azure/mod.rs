@@ -11,6 +11,7 @@
 //! - A secret neither prints nor goes over plain HTTP by a token.
 
 mod account;
+mod batch;
 mod blobs;
 mod blocks;
 mod body;
@@ -27,6 +28,7 @@ mod documents;
 mod encoding;
 mod endpoint;
 mod entra;
+mod entra_http;
 mod error;
 mod headers;
 mod listing;
@@ -47,6 +49,7 @@ mod xml;
 mod scripted;
 
 pub use account::AccountInformation;
+pub use batch::BlobDeletion;
 pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Snapshots, Written};
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};
 pub use body::BlobBody;

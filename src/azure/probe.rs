@@ -1,5 +1,6 @@
 //! What this backend and this credential can do, found out by doing it once on a small blob.
 
+use super::batch::BlobDeletion;
 use super::blobs::{DeleteOptions, PutOptions};
 use super::conditions::Conditions;
 use super::content::{Content, Guard};
@@ -19,6 +20,8 @@ pub struct Capabilities {
     pub put_blob_from_url: bool,
     /// Put Block From URL works.
     pub put_block_from_url: bool,
+    /// Many blobs are deleted by one request.
+    pub delete_batch: bool,
     /// The bytes are compared with the CRC64 that goes with them.
     pub crc64_is_checked: bool,
 }
@@ -39,7 +42,11 @@ impl BlobStore {
         probed
     }
 
-    async fn try_out(&self, source: &BlobPath, target: &BlobPath) -> Result<Capabilities, BlobError> {
+    async fn try_out(
+        &self,
+        source: &BlobPath,
+        target: &BlobPath,
+    ) -> Result<Capabilities, BlobError> {
         let content = Content::from("probe");
         let options = PutOptions::default();
         let guard = Guard::Crc64(content.crc64());
@@ -53,12 +60,16 @@ impl BlobStore {
             return Err(BlobError::refused_here(Kind::Unexpected, "the probe's block has no id"));
         };
         let staged = self.put_block_from_url(target, &block, &from, None).await;
+        let deletion =
+            BlobDeletion { blob: target.blob.clone(), options: DeleteOptions::default() };
+        let batch = self.delete_batch(&target.container, &[deletion]).await;
         Ok(Capabilities {
             put_blob_answers_md5: written.content_md5.is_some(),
             put_blob_keeps_md5: properties.headers.content_md5.is_some(),
             crc64_is_checked: refused.is_err_and(|error| error.kind() == Kind::DigestMismatch),
             put_blob_from_url: works(copied)?,
             put_block_from_url: works(staged)?,
+            delete_batch: works(batch)?,
         })
     }
 }
@@ -68,6 +79,8 @@ fn works<T>(tried: Result<T, BlobError>) -> Result<bool, BlobError> {
     match tried.map_err(|error| (error.kind(), error)) {
         Ok(_) => Ok(true),
         Err((Kind::NotSupported | Kind::CannotVerifySource | Kind::Unauthorised, _)) => Ok(false),
+        // Azurite's answer to what it does not do under an account SAS.
+        Err((Kind::ServerFailed, error)) if error.azure_code().is_empty() => Ok(false),
         Err((_, error)) => Err(error),
     }
 }

@@ -34,9 +34,7 @@ pub(super) fn decide(
 fn may_be_repeated(error: &BlobError, effect: Effect) -> bool {
     match error.kind() {
         Kind::Throttled => true,
-        Kind::ServerFailed | Kind::Unreachable => {
-            effect == Effect::None || !error.maybe_applied()
-        }
+        Kind::ServerFailed | Kind::Unreachable => effect == Effect::None || !error.maybe_applied(),
         Kind::Broken => effect == Effect::None,
         Kind::NoSuchContainer
         | Kind::ContainerExists
@@ -86,7 +84,8 @@ impl Budget {
 
     /// A call was made.
     pub(super) fn deposit(&self) {
-        let add = |saved: u64| (saved < self.reserve).then(|| (saved + self.share).min(self.reserve));
+        let add =
+            |saved: u64| (saved < self.reserve).then(|| (saved + self.share).min(self.reserve));
         // It fails when the budget is full, and that is fine.
         self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or_default();
     }

@@ -55,7 +55,9 @@ impl Grant<'_> {
         let resource = self.resource();
         // Permission, start, expiry, resource, identifier, addresses, protocol, version, kind of the
         // resource, snapshot, encryption scope, and five response headers.
-        format!("r\n\n{expiry}\n{name}\n\n\n{protocol}\n{SAS_VERSION}\n{resource}\n{snapshot}\n\n\n\n\n\n")
+        format!(
+            "r\n\n{expiry}\n{name}\n\n\n{protocol}\n{SAS_VERSION}\n{resource}\n{snapshot}\n\n\n\n\n\n"
+        )
     }
 }
 
@@ -97,10 +99,7 @@ mod tests {
         let grant = Grant { account: "acc", path: &path(), snapshot: None, https_only: true };
         let query = grant.query(&key, datetime!(2026-11-22 03:00 UTC));
         let (head, signature) = query.split_once("&sig=").unwrap();
-        assert_eq!(
-            head,
-            "sv=2020-12-06&spr=https&se=2026-11-22T04%3A00%3A00Z&sr=c&sp=r"
-        );
+        assert_eq!(head, "sv=2020-12-06&spr=https&se=2026-11-22T04%3A00%3A00Z&sr=c&sp=r");
         assert!(signature.ends_with("%3D") && !signature.contains(['+', '/', '=']), "{signature}");
     }
 }

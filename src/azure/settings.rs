@@ -38,10 +38,10 @@ impl Default for WireSettings {
     fn default() -> Self {
         Self {
             connect_deadline: Duration::from_secs(10),
-            answer_deadline: Duration::from_secs(60),
-            copy_deadline: Duration::from_secs(300),
-            idle_deadline: Duration::from_secs(60),
-            pool_idle: Duration::from_secs(60),
+            answer_deadline: Duration::from_mins(1),
+            copy_deadline: Duration::from_mins(5),
+            idle_deadline: Duration::from_mins(1),
+            pool_idle: Duration::from_mins(1),
             pool_size: 512,
             retry: RetrySettings::default(),
             ca_file: None,

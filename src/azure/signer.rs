@@ -95,9 +95,7 @@ mod tests {
 
     fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
         rows.iter()
-            .map(|(name, value)| {
-                (HeaderName::from_static(name), HeaderValue::from_static(value))
-            })
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
     }
 
@@ -170,6 +168,9 @@ mod tests {
             query: &[],
             headers: &HeaderMap::new(),
         };
-        assert_eq!(request.authorization(&key), "SharedKey a:P9KnpS5LFqEqdHfP9HMuIKHUcWfi94H9we78LqSU++4=");
+        assert_eq!(
+            request.authorization(&key),
+            "SharedKey a:P9KnpS5LFqEqdHfP9HMuIKHUcWfi94H9we78LqSU++4="
+        );
     }
 }

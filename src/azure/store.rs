@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::credential::{Account, Credential};
 use super::endpoint::Endpoint;
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
 }
 
+const EMULATOR_POOL_IDLE: Duration = Duration::from_secs(3);
+
 /// Why a store cannot be built: a fault of the settings. Prints no secret.
 #[derive(Debug)]
 pub struct SetupError(String);
@@ -45,8 +48,13 @@ impl SetupError {
 
 impl BlobStore {
     /// The store of `account`. Nothing is sent yet.
-    pub fn new(account: Account, settings: WireSettings) -> Result<Self, SetupError> {
+    pub fn new(account: Account, mut settings: WireSettings) -> Result<Self, SetupError> {
         let endpoint = Endpoint::parse(&account.endpoint)?;
+        if !endpoint.https {
+            // An emulator: Node closes a connection that was idle for five seconds, and a request
+            // that meets the close is one whose answer is lost.
+            settings.pool_idle = settings.pool_idle.min(EMULATOR_POOL_IDLE);
+        }
         let plain_allowed = endpoint.loopback && settings.token_over_loopback_http;
         if matches!(account.credential, Credential::Token(_)) && !endpoint.https && !plain_allowed {
             return Err(SetupError::new("an Entra token goes over https only"));

@@ -24,6 +24,9 @@ use super::store::SetupError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Blobs of other tools may have hundreds of metadata, each a header; hyper's own limit is 100.
+const HEADERS_MAX: usize = 1024;
+
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
 
@@ -42,6 +45,7 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
+        .http1_max_headers(HEADERS_MAX)
         .pool_idle_timeout(settings.pool_idle)
         .pool_max_idle_per_host(settings.pool_size)
         .build(connector))
@@ -95,5 +99,99 @@ impl Service<Uri> for Connector {
                 .await
                 .unwrap_or_else(|_| Err("no connection in time".into()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    use crate::azure::{
+        Account, BlobName, BlobPath, BlobStore, Conditions, ContainerName, Credential, Kind,
+        WireSettings,
+    };
+
+    const ANSWER: &[u8] = b"HTTP/1.1 404 X\r\nx-ms-error-code: BlobNotFound\r\n\r\n";
+
+    /// Answers every request with 404, over TLS with a certificate of its own: address and certificate.
+    fn serve() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            listener.incoming().for_each(|connection| refuse(connection.unwrap(), &config));
+        });
+        (endpoint, made.cert.pem())
+    }
+
+    fn refuse(connection: TcpStream, config: &Arc<ServerConfig>) {
+        let session = ServerConnection::new(Arc::clone(config)).unwrap();
+        let mut stream = StreamOwned::new(session, connection);
+        // A client that does not trust us leaves during the handshake.
+        if stream.read(&mut [0; 4096]).is_ok() {
+            stream.write_all(ANSWER).ok();
+        }
+    }
+
+    async fn ask(endpoint: &str, settings: WireSettings) -> Kind {
+        let account = Account::named("acc", Credential::Anonymous).at(endpoint);
+        let store = BlobStore::new(account, settings).unwrap();
+        let container = ContainerName::parse("photos").unwrap();
+        let path = BlobPath::new(container, BlobName::new("a"));
+        store.properties(&path, &Conditions::default()).await.unwrap_err().kind()
+    }
+
+    fn settings() -> WireSettings {
+        let mut settings = WireSettings::default();
+        settings.retry.attempts = 1;
+        settings
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_trusted_when_the_operator_says_so() {
+        let (endpoint, pem) = serve();
+        assert_eq!(ask(&endpoint, settings()).await, Kind::Unreachable);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pem).unwrap();
+        let ca_file = Some(file.path().to_owned());
+        let trusting = WireSettings { ca_file, ..settings() };
+        assert_eq!(ask(&endpoint, trusting.clone()).await, Kind::NoSuchBlob);
+        let elsewhere = endpoint.replace("localhost", "127.0.0.1");
+        assert_eq!(ask(&elsewhere, trusting).await, Kind::Unreachable, "another name");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_a_fault() {
+        for text in ["", "no PEM"] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            assert!(super::tls(Some(file.path())).is_err(), "{text:?}");
+        }
+        assert!(super::tls(Some("/not/there".as_ref())).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_never_shakes_hands_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("https://{}", silent.local_addr().unwrap());
+        let deadline = std::time::Duration::from_millis(100);
+        let begun = std::time::Instant::now();
+        let impatient = WireSettings { connect_deadline: deadline, ..settings() };
+        assert_eq!(ask(&endpoint, impatient).await, Kind::Unreachable);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -51,6 +52,14 @@ impl BlobStore {
         Ok(Response::from_parts(head, ()))
     }
 
+    /// The answer with its document, of a call that is not made again for the document's sake.
+    pub(super) async fn send_for_document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
+        let (head, body) = self.open(call).await?.into_parts();
+        let idle = Idle::new(self.settings().idle_deadline);
+        let document = idle.collect(body, DOCUMENT_BYTES_MAX).await.map_err(BlobError::but_done)?;
+        Ok(Response::from_parts(head, document))
+    }
+
     /// The answer with its document.
     pub(super) async fn document(&self, call: Call) -> Result<Response<Bytes>, BlobError> {
         let mut attempts = Attempts::begin(self, &call);
@@ -88,6 +97,7 @@ impl BlobStore {
         let idle = Idle::new(self.settings().idle_deadline);
         let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
         let error = BlobError::from_answer(head.status, &head.headers, &document);
+        let error = if call.on_blob { error } else { error.about_a_container() };
         Err(harmless(error, call.effect))
     }
 
@@ -114,10 +124,28 @@ impl BlobStore {
         call: &Call,
         progress: Arc<Progress>,
     ) -> Result<Request<Sending>, BlobError> {
+        let (target, all) = self.authorised(call, self.headers(call).await?).await?;
+        // The target may hold a SAS, so it is in no error.
+        let Ok(uri) = Uri::try_from(format!("{}{target}", self.shared.endpoint.origin)) else {
+            let why = "the name makes no address";
+            return Err(BlobError::refused_here(Kind::InvalidName, why));
+        };
+        let mut request = Request::new(Sending::new(call.content.clone(), progress));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = all;
+        Ok(request)
+    }
+
+    /// The target and the headers of a call with the proof of who we are.
+    pub(super) async fn authorised(
+        &self,
+        call: &Call,
+        mut headers: HeaderMap,
+    ) -> Result<(String, HeaderMap), BlobError> {
         let path = format!("{}{}", self.shared.endpoint.root, call.path);
-        let mut target = format!("{}{path}", self.shared.endpoint.origin);
+        let mut target = path.clone();
         add_query(&mut target, &call.query);
-        let mut all = self.headers(call).await?;
         match &self.shared.account.credential {
             Credential::SharedKey(key) => {
                 let to_sign = ToSign {
@@ -125,29 +153,21 @@ impl BlobStore {
                     method: &call.method,
                     path: &path,
                     query: &call.query,
-                    headers: &all,
+                    headers: &headers,
                 };
                 let value = secret(&to_sign.authorization(key))?;
-                all.insert(header::AUTHORIZATION, value);
+                headers.insert(header::AUTHORIZATION, value);
             }
             Credential::Sas(sas) => {
                 target.push(if call.query.is_empty() { '?' } else { '&' });
                 target.push_str(sas.query());
             }
             Credential::Token(credential) => {
-                all.insert(header::AUTHORIZATION, bearer(&**credential).await?);
+                headers.insert(header::AUTHORIZATION, bearer(&**credential).await?);
             }
             Credential::Anonymous => {}
         }
-        let uri = Uri::try_from(target).map_err(|_| {
-            // The target may hold a SAS, so it is not in the error.
-            BlobError::refused_here(Kind::InvalidName, "the name makes no address")
-        })?;
-        let mut request = Request::new(Sending::new(call.content.clone(), progress));
-        *request.method_mut() = call.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = all;
-        Ok(request)
+        Ok((target, headers))
     }
 
     async fn headers(&self, call: &Call) -> Result<HeaderMap, BlobError> {
@@ -222,7 +242,7 @@ fn add_query(target: &mut String, query: &[(&'static str, Cow<'static, str>)]) {
 /// `Bearer` and a token of `credential`, which keeps it as long as it is good.
 pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
     let token = credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| {
-        if matches!(cause.kind(), azure_core::error::ErrorKind::Io) {
+        if matches!(cause.kind(), ErrorKind::Io | ErrorKind::Connection) {
             return BlobError::unreachable(cause, false);
         }
         BlobError::refused_here(Kind::Unauthorised, cause)
@@ -231,9 +251,10 @@ pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderVal
 }
 
 fn secret(text: &str) -> Result<HeaderValue, BlobError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
-        BlobError::refused_here(Kind::Unauthorised, "the credential makes no header")
-    })?;
+    let Ok(mut value) = HeaderValue::from_str(text) else {
+        let why = "the credential makes no header";
+        return Err(BlobError::refused_here(Kind::Unauthorised, why));
+    };
     value.set_sensitive(true);
     Ok(value)
 }

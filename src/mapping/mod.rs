@@ -13,6 +13,7 @@
 
 pub mod bucket_facts;
 pub mod commit_id;
+pub mod errors;
 pub mod metadata;
 pub mod names;
 pub mod storage_class;

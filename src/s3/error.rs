@@ -134,6 +134,7 @@ macro_rules! codes {
 
 codes! {
     AccessDenied, FORBIDDEN, "Access Denied";
+    AccessForbidden, FORBIDDEN, "CORSResponse: CORS is not enabled for this bucket.";
     AuthorizationHeaderMalformed, BAD_REQUEST, "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError, BAD_REQUEST, "The authorization query parameters that you provided are not valid.";
     BadDigest, BAD_REQUEST, "The Content-MD5 you specified did not match what we received.";

@@ -3,16 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::s3::query::{Plus, decode_with};
 use crate::s3::{Code, Error};
-
-/// What a raw `+` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plus {
-    /// Itself, as in a path.
-    Plus,
-    /// A blank, as in a form and in a query.
-    Space,
-}
 
 /// The canonical form of a path: all but unreserved characters and `/` encoded.
 pub(super) fn canonical_path(raw: &str, plus: Plus) -> Result<Cow<'_, str>, Error> {
@@ -21,7 +13,7 @@ pub(super) fn canonical_path(raw: &str, plus: Plus) -> Result<Cow<'_, str>, Erro
 
 /// The canonical form of the name or the value of a query parameter.
 pub(super) fn canonical_parameter(raw: &str) -> Result<Cow<'_, str>, Error> {
-    canonical(raw, Plus::Space, b"")
+    canonical(raw, Plus::IsBlank, b"")
 }
 
 /// The text of the name or the value of a query parameter.
@@ -29,12 +21,7 @@ pub(crate) fn decode_parameter(raw: &str) -> Result<Cow<'_, str>, Error> {
     if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Cow::Borrowed(raw));
     }
-    let bytes = Decoded::new(raw, Plus::Space)
-        .map(|byte| byte.ok_or_else(|| Error::new(Code::InvalidURI)))
-        .collect::<Result<Vec<u8>, Error>>()?;
-    String::from_utf8(bytes)
-        .map(Cow::Owned)
-        .map_err(|error| Error::new(Code::InvalidURI).caused_by(error))
+    decode_with(raw, Plus::IsBlank).map(Cow::Owned)
 }
 
 fn canonical<'a>(raw: &'a str, plus: Plus, kept: &[u8]) -> Result<Cow<'a, str>, Error> {
@@ -89,7 +76,7 @@ impl Iterator for Decoded<'_> {
                 let (high, low) = (self.hex_digit(), self.hex_digit());
                 Some(high.zip(low).map(|(high, low)| high << 4 | low))
             }
-            (b'+', Plus::Space) => Some(Some(b' ')),
+            (b'+', Plus::IsBlank) => Some(Some(b' ')),
             (byte, _) => Some(Some(byte)),
         }
     }
@@ -102,7 +89,7 @@ mod tests {
     #[test]
     fn c22_each_byte_of_a_key_is_encoded_once_however_it_was_spelled() {
         let check = |raw: &str, expected: &str| {
-            assert_eq!(canonical_path(raw, Plus::Plus).unwrap(), expected, "{raw}");
+            assert_eq!(canonical_path(raw, Plus::IsPlus).unwrap(), expected, "{raw}");
         };
         check("/b/plain-._~", "/b/plain-._~");
         check("/b/%7e%7E~", "/b/~~~");
@@ -117,20 +104,20 @@ mod tests {
 
     #[test]
     fn c22_an_encoded_slash_is_a_slash_of_the_key() {
-        assert_eq!(canonical_path("/b/a%2Fb", Plus::Plus).unwrap(), "/b/a/b");
+        assert_eq!(canonical_path("/b/a%2Fb", Plus::IsPlus).unwrap(), "/b/a/b");
     }
 
     #[test]
     fn c23_a_path_is_not_normalised() {
         for path in ["//k", "/b/k//", "/b/a/./b", "/b/a/../b", "/b/k/"] {
-            assert_eq!(canonical_path(path, Plus::Plus).unwrap(), path);
+            assert_eq!(canonical_path(path, Plus::IsPlus).unwrap(), path);
         }
     }
 
     #[test]
     fn a_broken_escape_is_refused() {
         for raw in ["%", "%4", "%zz", "a%4g", "%+1", "%-1"] {
-            assert!(canonical_path(raw, Plus::Plus).is_err(), "{raw}");
+            assert!(canonical_path(raw, Plus::IsPlus).is_err(), "{raw}");
             assert!(decode_parameter(raw).is_err(), "{raw}");
         }
         assert!(decode_parameter("%FF").is_err(), "not UTF-8");

@@ -13,7 +13,7 @@ mod query;
 mod scope;
 mod signature;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::{Arc, LazyLock};
 
@@ -27,9 +27,9 @@ pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
+use crate::s3::query::Plus;
 use crate::s3::{Code, Error};
 use claim::Claim;
-use encoding::Plus;
 use payload::Declared;
 use query::QueryCredentials;
 use scope::{Door, Scope};
@@ -126,8 +126,7 @@ pub fn verify(
     attempt.refuse_unsigned_headers()?;
     let presigned = claim.door == Door::Query;
     if presigned && declared.is_some_and(Declared::is_streaming) {
-        return Err(Error::new(Code::InvalidRequest)
-            .message("The value of x-amz-content-sha256 header is invalid."));
+        return Err(payload::streaming_where_it_may_not_be());
     }
     let payload = match declared {
         None => Payload::Absent,
@@ -188,11 +187,11 @@ impl Attempt<'_> {
     /// With which reading of the path the signature is right, if with any.
     fn reading_that_holds(&self, key: &SigningKey) -> Result<Option<PathReading>, Error> {
         let query = CanonicalQuery::read(self.head.raw_query)?;
-        if self.holds(key, &query, Plus::Plus)? {
+        if self.holds(key, &query, Plus::IsPlus)? {
             return Ok(Some(PathReading::AsSent));
         }
         // aws4fetch sends a raw plus and signs a blank: https://github.com/mhart/aws4fetch
-        if self.head.raw_path.contains('+') && self.holds(key, &query, Plus::Space)? {
+        if self.head.raw_path.contains('+') && self.holds(key, &query, Plus::IsBlank)? {
             return Ok(Some(PathReading::PlusIsSpace));
         }
         Ok(None)

@@ -41,6 +41,11 @@ impl Payload {
         matches!(self, Self::SignedChunks(_) | Self::UnsignedChunksWithTrailer)
     }
 
+    /// Refuses `aws-chunked`, for all that do not take it.
+    pub fn require_whole(&self) -> Result<(), Error> {
+        if self.is_streaming() { Err(streaming_where_it_may_not_be()) } else { Ok(()) }
+    }
+
     /// What a request without credentials says of its body.
     pub fn of_anonymous(headers: &HeaderMap) -> Result<Self, Error> {
         match Declared::of_header(headers)? {
@@ -149,6 +154,10 @@ impl Declared {
             _ => None,
         }
     }
+}
+
+pub(super) fn streaming_where_it_may_not_be() -> Error {
+    Error::new(Code::InvalidRequest).message("The value of x-amz-content-sha256 header is invalid.")
 }
 
 fn nonsense(text: &str) -> Error {

@@ -2,6 +2,7 @@
 //! most once.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::encoding::decode_parameter;
 use super::signature::SIGNATURE_PARAMETER;
@@ -32,7 +33,7 @@ impl<'a> QueryCredentials<'a> {
     /// Reads a query as sent.
     pub(super) fn read(raw: Option<&'a str>) -> Result<Self, Error> {
         let mut found = Self::default();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for parameter in raw.unwrap_or_default().split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let name = decode_parameter(name)?;
@@ -101,13 +102,13 @@ fn is_amazons(name: &str) -> bool {
 }
 
 /// A signature covers both of two parameters of one name while a reader takes one of them.
-fn refuse_second(name: &str, seen: &mut Vec<String>) -> Result<(), Error> {
+fn refuse_second(name: &str, seen: &mut BTreeSet<String>) -> Result<(), Error> {
     let name = name.to_ascii_lowercase();
     if seen.contains(&name) {
         return Err(Error::new(Code::InvalidArgument)
             .message(format!("The query parameter {name} may be given only once."))
             .detail("ArgumentName", name));
     }
-    seen.push(name);
+    seen.insert(name);
     Ok(())
 }

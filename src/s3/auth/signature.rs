@@ -158,7 +158,7 @@ impl CanonicalRequest<'_> {
 }
 
 /// A header's value without blanks at its ends, and with one for each run of them inside. S3 takes no
-/// notice of tabs: https://github.com/smithy-lang/smithy-rs, `trim_all` in `aws-sigv4`.
+/// notice of tabs: <https://github.com/smithy-lang/smithy-rs>, `trim_all` in `aws-sigv4`.
 fn write_trimmed(value: &[u8], out: &mut impl FnMut(&[u8])) {
     let mut words = value.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     if let Some(first) = words.next() {

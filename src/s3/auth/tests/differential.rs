@@ -1,5 +1,6 @@
 //! Our reading of a signature against AWS's own signer for Rust, over random requests.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -40,7 +41,7 @@ fn encode(text: &str, kept: &str) -> String {
         {
             encoded.push(character);
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").unwrap();
         }
     }
     encoded
@@ -134,7 +135,7 @@ impl Plan {
         if self.location == SignatureLocation::Headers {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         } else {
-            settings.expires_in = Some(Duration::from_secs(600));
+            settings.expires_in = Some(Duration::from_mins(10));
         }
         settings
     }

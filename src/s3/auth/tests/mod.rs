@@ -4,7 +4,7 @@
 mod cases;
 mod differential;
 mod presigned;
-mod vectors;
+pub(in crate::s3) mod vectors;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use time::macros::datetime;
@@ -14,13 +14,21 @@ use super::date::Stamp;
 use super::signature::{ALGORITHM, CanonicalQuery, CanonicalRequest, SigningKey};
 use super::{
     AccessKeyId, KeyRing, Payload, RequestHead, Rules, SHA256_OF_NOTHING, SecretKey, Signed,
-    SigningKeys, encoding, verify,
+    SignedChunks, SigningKeys, encoding, verify,
 };
+use crate::s3::query::Plus;
 use crate::s3::{Code, Error};
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 16:44:27 UTC);
 const KEY_ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// What the chunks of a body signed with the secret above hang on, and the key for signing them.
+pub(in crate::s3) fn chunks(trailer: bool) -> SignedChunks {
+    let key = SigningKey::derive(SECRET, "20261121", "us-east-1", "s3");
+    let context = "20261121T164427Z\n20261121/us-east-1/s3/aws4_request\n".into();
+    SignedChunks { key, context, seed: [b'5'; 64], trailer }
+}
 
 /// A ring of one key.
 struct Ring(&'static str, &'static str);
@@ -92,8 +100,9 @@ impl Request {
 
     fn with_parameter(mut self, parameter: &str) -> Self {
         let query = self.query.take().filter(|query| !query.is_empty());
-        self.query =
-            Some(query.map_or(parameter.to_owned(), |query| format!("{query}&{parameter}")));
+        self.query = Some(
+            query.map_or_else(|| parameter.to_owned(), |query| format!("{query}&{parameter}")),
+        );
         self
     }
 
@@ -169,7 +178,7 @@ impl Request {
         let query = CanonicalQuery::read(self.query.as_deref()).unwrap();
         let digest = CanonicalRequest {
             method: self.method.as_str(),
-            path: &encoding::canonical_path(&self.path, encoding::Plus::Plus).unwrap(),
+            path: &encoding::canonical_path(&self.path, Plus::IsPlus).unwrap(),
             query: &query,
             headers: &self.headers,
             signed_headers: names,

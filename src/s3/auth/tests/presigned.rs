@@ -46,8 +46,8 @@ fn c02_credentials_in_another_case_do_not_pass_as_anonymous() {
 #[test]
 fn c03_no_kind_of_payload_is_a_way_around_a_presigned_signature() {
     for payload in [SHA256_OF_NOTHING, "UNSIGNED-PAYLOAD"] {
-        let signer = Signer { payload, ..Signer::default() };
-        let signed = put().with("x-amz-content-sha256", payload).presign_by(&signer);
+        let by = Signer { payload, ..Signer::default() };
+        let signed = put().with("x-amz-content-sha256", payload).presign_by(&by);
         signed.accepted();
         let forged = signed.edit_query("X-Amz-Signature=", "X-Amz-Signature=0");
         forged.refused(Code::SignatureDoesNotMatch);
@@ -93,8 +93,8 @@ fn c07_host_has_to_be_signed_in_a_presigned_url_too() {
 #[test]
 fn c08_odd_lists_of_signed_headers_in_a_query_are_refused() {
     for names in ["Host", "host;host", "range;host", "host;", "host\nx:y", "h%00"] {
-        let signer = Signer { signed_headers: Some(names.to_owned()), ..Signer::default() };
-        let signed = get().presign_by(&signer);
+        let by = Signer { signed_headers: Some(names.to_owned()), ..Signer::default() };
+        let signed = get().presign_by(&by);
         let code = signed.verify().unwrap_err().code();
         assert_eq!(code, Code::AuthorizationQueryParametersError, "{names:?}");
     }

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use time::macros::datetime;
 
-use super::{Payload, RequestHead, Ring, Rules, SigningKeys, verify};
-use crate::s3::auth::encoding::{Plus, canonical_path};
+use super::{Payload, Plus, RequestHead, Ring, Rules, Signed, SigningKeys, verify};
+use crate::s3::auth::encoding::canonical_path;
 use crate::s3::auth::query::QueryCredentials;
 use crate::s3::auth::signature::{CanonicalQuery, CanonicalRequest, SigningKey, tests::text};
 
@@ -111,7 +111,7 @@ impl Case {
         let query = CanonicalQuery::read(message.query.as_deref()).unwrap();
         let canonical = CanonicalRequest {
             method: message.method.as_str(),
-            path: &canonical_path(&path, Plus::Plus).unwrap(),
+            path: &canonical_path(&path, Plus::IsPlus).unwrap(),
             query: &query,
             headers: &message.headers,
             signed_headers: &names,
@@ -142,6 +142,29 @@ fn signed_headers(message: &Message) -> String {
     query.signed_headers.unwrap().into_owned()
 }
 
+/// An example of the documentation, verified.
+pub(in crate::s3) struct Example {
+    pub(in crate::s3) signed: Signed,
+    pub(in crate::s3) headers: HeaderMap,
+    /// What stands after the head in its file.
+    pub(in crate::s3) body: String,
+}
+
+pub(in crate::s3) fn example(name: &str) -> Example {
+    let message = Message::parse(&read(&vectors().join(format!("aws-s3-examples/{name}.http"))));
+    let head = RequestHead {
+        method: &message.method,
+        raw_path: &message.path,
+        raw_query: message.query.as_deref(),
+        headers: &message.headers,
+    };
+    let ring = Ring("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+    let now = datetime!(2013-05-24 00:00:00 UTC);
+    let answer = verify(&head, &ring, &Rules::default(), now, &SigningKeys::default());
+    let signed = answer.unwrap_or_else(|error| panic!("{name}: {error}")).unwrap();
+    Example { signed, headers: message.headers, body: message.body }
+}
+
 #[test]
 fn c25_the_signing_suite_is_met_in_header_and_query() {
     let folders = std::fs::read_dir(vectors().join("aws-signing-suite")).unwrap();
@@ -165,22 +188,11 @@ fn c25_the_examples_of_the_documentation_verify() {
         "streaming-trailer",
     ];
     for name in names {
-        let message =
-            Message::parse(&read(&vectors().join(format!("aws-s3-examples/{name}.http"))));
-        let head = RequestHead {
-            method: &message.method,
-            raw_path: &message.path,
-            raw_query: message.query.as_deref(),
-            headers: &message.headers,
-        };
-        let ring = Ring("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
-        let now = datetime!(2013-05-24 00:00:00 UTC);
-        let answer = verify(&head, &ring, &Rules::default(), now, &SigningKeys::default());
-        let signed = answer.unwrap_or_else(|error| panic!("{name}: {error}")).unwrap();
+        let Example { signed, body, .. } = example(name);
         assert_eq!(signed.presigned(), name.starts_with("presigned"), "{name}");
         assert_eq!(signed.payload().is_streaming(), name.starts_with("streaming"), "{name}");
         if name == "put-object" {
-            let body: [u8; 32] = Sha256::digest(message.body.trim_end()).into();
+            let body: [u8; 32] = Sha256::digest(body.trim_end()).into();
             assert!(matches!(signed.payload(), Payload::Sha256(hash) if hash == body));
         }
     }

@@ -1,0 +1,215 @@
+//! What a bucket or an object says of what nobody has configured: S3's own answers, so that no
+//! client stumbles that asks before it acts.
+
+use http::{Response, StatusCode, header};
+
+use crate::access::Action;
+use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::listing::objects::Asked;
+use crate::ops::object::get::refuse_version;
+use crate::ops::object::headers::Described;
+use crate::ops::open::Bucket;
+use crate::s3::body::{self, Body};
+use crate::s3::operation::Operation;
+use crate::s3::xml::Writer;
+use crate::s3::{Code, Error, headers};
+
+/// The answer to one probe.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) enum Answer {
+    /// There is none; S3's code for that.
+    None(Code),
+    /// An empty document of that name.
+    Empty(&'static str),
+    /// The region of the bucket.
+    Location,
+    /// The bucket's owner has all rights.
+    BucketAcl,
+    /// The object's owner has all rights.
+    ObjectAcl,
+    /// The bucket's owner pays.
+    Payer,
+    /// No upload is open.
+    Uploads,
+    /// An object without tags.
+    ObjectTags,
+}
+
+/// What is answered to an operation that is a probe, and what the caller needs for it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
+pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
+    use Answer::{
+        BucketAcl, Empty, Location, None as Missing, ObjectAcl, ObjectTags, Payer, Uploads,
+    };
+    use Operation as Op;
+    Some(match operation {
+        Op::GetBucketLocation => (Location, Action::GetBucketLocation),
+        Op::GetBucketVersioning => (Empty("VersioningConfiguration"), Action::GetBucketVersioning),
+        Op::GetBucketAcl => (BucketAcl, Action::GetBucketAcl),
+        Op::GetBucketPolicy => (Missing(Code::NoSuchBucketPolicy), Action::GetBucketPolicy),
+        Op::GetBucketPolicyStatus => {
+            (Missing(Code::NoSuchBucketPolicy), Action::GetBucketPolicyStatus)
+        }
+        Op::GetBucketCors => (Missing(Code::NoSuchCORSConfiguration), Action::GetBucketCors),
+        Op::GetBucketLifecycleConfiguration => {
+            (Missing(Code::NoSuchLifecycleConfiguration), Action::GetLifecycleConfiguration)
+        }
+        Op::GetBucketTagging => (Missing(Code::NoSuchTagSet), Action::GetBucketTagging),
+        Op::GetBucketEncryption => (
+            Missing(Code::ServerSideEncryptionConfigurationNotFoundError),
+            Action::GetEncryptionConfiguration,
+        ),
+        Op::GetBucketWebsite => {
+            (Missing(Code::NoSuchWebsiteConfiguration), Action::GetBucketWebsite)
+        }
+        Op::GetBucketReplication => (
+            Missing(Code::ReplicationConfigurationNotFoundError),
+            Action::GetReplicationConfiguration,
+        ),
+        Op::GetPublicAccessBlock => (
+            Missing(Code::NoSuchPublicAccessBlockConfiguration),
+            Action::GetBucketPublicAccessBlock,
+        ),
+        Op::GetBucketOwnershipControls => {
+            (Missing(Code::OwnershipControlsNotFoundError), Action::GetBucketOwnershipControls)
+        }
+        Op::GetObjectLockConfiguration => (
+            Missing(Code::ObjectLockConfigurationNotFoundError),
+            Action::GetBucketObjectLockConfiguration,
+        ),
+        Op::GetBucketRequestPayment => (Payer, Action::GetBucketRequestPayment),
+        Op::GetBucketLogging => (Empty("BucketLoggingStatus"), Action::GetBucketLogging),
+        Op::GetBucketNotificationConfiguration => {
+            (Empty("NotificationConfiguration"), Action::GetBucketNotification)
+        }
+        Op::GetBucketAccelerateConfiguration => {
+            (Empty("AccelerateConfiguration"), Action::GetAccelerateConfiguration)
+        }
+        Op::ListMultipartUploads => (Uploads, Action::ListBucketMultipartUploads),
+        Op::GetObjectAcl => (ObjectAcl, Action::GetObjectAcl),
+        Op::GetObjectTagging => (ObjectTags, Action::GetObjectTagging),
+        _ => return None,
+    })
+}
+
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+    (answer, action): (Answer, Action),
+) -> Result<Response<Body>, Error> {
+    let document = match answer {
+        Answer::ObjectAcl | Answer::ObjectTags => object(gateway, &request, answer, action).await?,
+        _ => {
+            let bucket = gateway.open_bucket(&request, action).await?;
+            on_bucket(gateway, &request, &bucket, answer)?
+        }
+    };
+    Response::builder()
+        .status(StatusCode::OK)
+        .header(header::CONTENT_TYPE, "application/xml")
+        .body(body::full(document))
+        .map_err(unanswerable)
+}
+
+fn on_bucket(
+    gateway: &Gateway,
+    request: &Request,
+    bucket: &Bucket,
+    answer: Answer,
+) -> Result<String, Error> {
+    match answer {
+        Answer::None(code) => Err(Error::new(code).detail("BucketName", bucket.name().as_str())),
+        Answer::Empty(name) => Ok(Writer::document(name).finish(name)),
+        Answer::Location => Ok(location(&gateway.settings().region)),
+        Answer::BucketAcl => Ok(acl(gateway, bucket.owner().unwrap_or_default())),
+        Answer::Payer => {
+            let mut document = Writer::document("RequestPaymentConfiguration");
+            document.text("Payer", "BucketOwner");
+            Ok(document.finish("RequestPaymentConfiguration"))
+        }
+        Answer::Uploads => uploads(request, bucket),
+        Answer::ObjectAcl | Answer::ObjectTags => Err(Error::new(Code::InternalError)),
+    }
+}
+
+/// S3 says nothing for `us-east-1`:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>.
+fn location(region: &str) -> String {
+    let region = if region == "us-east-1" { "" } else { region };
+    let mut document = Writer::document("LocationConstraint").finish("LocationConstraint");
+    let at = document.len().saturating_sub("</LocationConstraint>".len());
+    document.insert_str(at, region);
+    document
+}
+
+fn acl(gateway: &Gateway, owner: &str) -> String {
+    let (id, name) = gateway.owner(owner);
+    let mut document = Writer::document("AccessControlPolicy");
+    document.open("Owner").text("ID", &id).text("DisplayName", &name).close("Owner");
+    document.open("AccessControlList").open("Grant");
+    document.open_with(
+        "Grantee",
+        "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"",
+    );
+    document.text("ID", id).text("DisplayName", name).close("Grantee");
+    document.text("Permission", "FULL_CONTROL").close("Grant").close("AccessControlList");
+    document.finish("AccessControlPolicy")
+}
+
+async fn object(
+    gateway: &Gateway,
+    request: &Request,
+    answer: Answer,
+    action: Action,
+) -> Result<String, Error> {
+    let (bucket, key) = gateway.open_object(request, action).await?;
+    refuse_version(request)?;
+    let found =
+        bucket.store().properties(&bucket.path(&key), &crate::azure::Conditions::default()).await;
+    let properties = match found {
+        Ok(properties) => properties,
+        Err(error) => return Err(gateway.explain(&bucket, &key, error).await),
+    };
+    if matches!(answer, Answer::ObjectTags) {
+        let mut document = Writer::document("Tagging");
+        document.open("TagSet").close("TagSet");
+        return Ok(document.finish("Tagging"));
+    }
+    let described = Described::of(&properties);
+    let owner = described.facts.owner.as_deref().or(bucket.owner());
+    Ok(acl(gateway, owner.unwrap_or_default()))
+}
+
+fn uploads(request: &Request, bucket: &Bucket) -> Result<String, Error> {
+    let asked = Asked::read(&request.query, "max-uploads")?;
+    let text = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
+    let mut document = Writer::document("ListMultipartUploadsResult");
+    document.text("Bucket", bucket.name().as_str());
+    document.text("KeyMarker", asked.text(&text("key-marker")));
+    document.text("UploadIdMarker", text("upload-id-marker"));
+    document.maybe("Delimiter", asked.delimiter.as_deref().map(|text| asked.text(text)));
+    document.text("Prefix", asked.text(&asked.prefix));
+    document.maybe("EncodingType", asked.encoded.then_some("url"));
+    document.number("MaxUploads", u64::try_from(asked.page_size()).unwrap_or(u64::MAX));
+    document.flag("IsTruncated", false);
+    Ok(document.finish("ListMultipartUploadsResult"))
+}
+
+/// `HeadBucket`: asks Azure each time, because it is how clients wait for a bucket.
+pub(in crate::ops) async fn head_bucket(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    gateway.open_fresh(&request, Action::ListBucket).await?;
+    Response::builder()
+        .status(StatusCode::OK)
+        .header(headers::BUCKET_REGION, &gateway.settings().region)
+        .header("x-amz-access-point-alias", "false")
+        .body(body::empty())
+        .map_err(unanswerable)
+}
+
+/// What a browser is told of a bucket that nobody has told about other origins.
+pub(in crate::ops) fn no_cors() -> Error {
+    Error::new(Code::AccessForbidden)
+}

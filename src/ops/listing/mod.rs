@@ -1,0 +1,4 @@
+//! Listings of what is in a bucket.
+
+pub(super) mod objects;
+pub(super) mod versions;

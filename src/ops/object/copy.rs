@@ -1,0 +1,246 @@
+//! `CopyObject`: bytes stay at Azure wherever it can copy them.
+
+use http::{HeaderMap, Response, StatusCode, header};
+
+use crate::access::Action;
+use crate::azure::{self, BlobHeaders, Properties, PutOptions};
+use crate::mapping::metadata::ObjectFacts;
+use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::headers::{self as object_headers, Described};
+use crate::ops::object::put;
+use crate::ops::object::transfer::{self, Copy};
+use crate::ops::open::commit_id;
+use crate::s3::body::{self, Body};
+use crate::s3::conditions::{Conditions, Verdict, precondition_failed};
+use crate::s3::names::{BucketName, ObjectKey};
+use crate::s3::query::{Plus, decode_with};
+use crate::s3::xml::Writer;
+use crate::s3::{Code, Error, headers, time};
+
+/// The largest object of one copy:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
+const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
+/// What becomes of what the source says of itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directive {
+    Copy,
+    Replace,
+}
+
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
+    let (from_bucket, from_key) = source(&request.headers)?;
+    let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
+    let directive = directive(&request.headers)?;
+    let itself =
+        from.path(&from_key) == bucket.path(&key) && from.account().name == bucket.account().name;
+    if itself && directive == Directive::Copy && !changes(&request.headers) {
+        return Err(Error::new(Code::InvalidRequest).message(
+            "This copy request is illegal because it is trying to copy an object to itself without \
+             changing the object's metadata, storage class, website redirect location or \
+             encryption attributes.",
+        ));
+    }
+    let found = from.store().properties(&from.path(&from_key), &azure::Conditions::default()).await;
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return Err(gateway.explain(&from, &from_key, error).await),
+    };
+    let described = Described::of(&found);
+    judge(&request.headers, &described)?;
+    if found.content_length > COPY_BYTES_MAX {
+        return Err(Error::new(Code::InvalidRequest).message(
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
+    }
+    gateway.make_room(&bucket, &key).await?;
+    let wanted = conditions::of_write(Conditions::read(&request.headers)?);
+    let mut options = describe(&request, directive, &found, &described)?;
+    options.0.conditions =
+        match conditions::resolve(bucket.store(), &bucket.path(&key), &key, &wanted).await {
+            Ok(pinned) => pinned,
+            Err(Resolved::Refused(error)) => return Err(error),
+            Err(Resolved::Azure(error)) => return Err(gateway.explain(&bucket, &key, error).await),
+        };
+    if itself && options.0.conditions.if_match.is_none() {
+        // What is read and what is replaced have to be the same state of the object.
+        options.0.conditions = azure::Conditions::if_match(found.etag.clone());
+    }
+    let copy = Copy {
+        from: from.store().clone(),
+        from_path: from.path(&from_key),
+        source: found,
+        to: bucket.store().clone(),
+        to_path: bucket.path(&key),
+        capabilities: bucket.account().capabilities().await,
+    };
+    match transfer::run(&copy, gateway.budget(), options).await {
+        Ok(modified) => answer(&described, modified),
+        Err(failure) => Err(put::explain(gateway, &bucket, &key, &wanted, failure).await),
+    }
+}
+
+/// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path.
+fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), Error> {
+    let invalid = |value: &str| {
+        Error::invalid_argument(
+            "x-amz-copy-source",
+            value,
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+        )
+    };
+    let value = headers::text(headers, &headers::COPY_SOURCE)?.unwrap_or_default();
+    let (path, query) = value.split_once('?').unwrap_or((value, ""));
+    match query.strip_prefix("versionId=") {
+        None if query.is_empty() => {}
+        Some("null") => {}
+        Some(version) => {
+            return Err(Error::new(Code::NoSuchVersion).detail("VersionId", version));
+        }
+        None => return Err(invalid(value)),
+    }
+    let path = decode_with(path, Plus::IsPlus).map_err(|_broken| invalid(value))?;
+    let path = path.strip_prefix('/').unwrap_or(&path);
+    let (bucket, key) = path.split_once('/').ok_or_else(|| invalid(value))?;
+    if bucket.is_empty() || key.is_empty() {
+        return Err(invalid(value));
+    }
+    Ok((BucketName::parse(bucket)?, ObjectKey::parse(key)?))
+}
+
+fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
+    match headers::text(headers, &headers::METADATA_DIRECTIVE)? {
+        None | Some("COPY") => Ok(Directive::Copy),
+        Some("REPLACE") => Ok(Directive::Replace),
+        Some(other) => Err(Error::invalid_argument(
+            "x-amz-metadata-directive",
+            other,
+            "Unknown metadata directive.",
+        )),
+    }
+}
+
+/// Does a copy of an object onto itself change anything?
+fn changes(headers: &HeaderMap) -> bool {
+    [headers::STORAGE_CLASS, headers::WEBSITE_REDIRECT_LOCATION, headers::SERVER_SIDE_ENCRYPTION]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// The conditions on the source; a read's 304 is a copy's 412.
+fn judge(headers: &HeaderMap, described: &Described) -> Result<(), Error> {
+    let conditions = Conditions::read_copy_source(headers)?;
+    match conditions.judge(&described.etag, described.modified) {
+        Verdict::Go => Ok(()),
+        Verdict::Failed("If-Match") => Err(precondition_failed("x-amz-copy-source-If-Match")),
+        Verdict::Failed(_) => Err(precondition_failed("x-amz-copy-source-If-Unmodified-Since")),
+        Verdict::NotModified if conditions.if_none_match.is_some() => {
+            Err(precondition_failed("x-amz-copy-source-If-None-Match"))
+        }
+        Verdict::NotModified => Err(precondition_failed("x-amz-copy-source-If-Modified-Since")),
+    }
+}
+
+/// What the copy will be: what belongs to the bytes is the source's in any case.
+fn describe(
+    request: &Request,
+    directive: Directive,
+    found: &Properties,
+    described: &Described,
+) -> Result<(PutOptions, crate::mapping::commit_id::CommitId), Error> {
+    let (blob_headers, said) = object_headers::read(&request.headers)?;
+    let source = &described.facts;
+    let (blob_headers, facts) = match directive {
+        Directive::Replace => (blob_headers, said),
+        Directive::Copy => {
+            let facts = ObjectFacts {
+                storage_class: said.storage_class,
+                redirect: said.redirect,
+                ..source.clone()
+            };
+            (found.headers.clone(), facts)
+        }
+    };
+    let id = commit_id()?;
+    let md5 = found.headers.content_md5.filter(|_| source.etag.is_none());
+    let facts = ObjectFacts {
+        commit: Some(id.clone()),
+        owner: request.caller.id().map(str::to_owned),
+        etag: md5.is_none().then(|| described.etag.as_str().to_owned()),
+        checksum: source.checksum,
+        parts: source.parts,
+        ..facts
+    };
+    let options = PutOptions {
+        headers: BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers },
+        metadata: facts.write(found.content_length)?,
+        tier: put::tier(facts.storage_class),
+        ..PutOptions::default()
+    };
+    Ok((options, id))
+}
+
+fn answer(
+    described: &Described,
+    modified: ::time::OffsetDateTime,
+) -> Result<Response<Body>, Error> {
+    let mut document = Writer::document("CopyObjectResult");
+    document.text("LastModified", time::document(modified));
+    document.text("ETag", described.etag.quoted());
+    if let Some(checksum) = &described.facts.checksum {
+        let algorithm = checksum.value.algorithm();
+        document.text("ChecksumType", checksum.kind.name());
+        document.text(&format!("Checksum{}", algorithm.name()), checksum.text());
+    }
+    Response::builder()
+        .status(StatusCode::OK)
+        .header(header::CONTENT_TYPE, "application/xml")
+        .body(body::full(document.finish("CopyObjectResult")))
+        .map_err(unanswerable)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::source;
+
+    fn check(value: &str, want: Option<(&str, &str)>) {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-copy-source", HeaderValue::from_str(value).unwrap());
+        let found = source(&headers).ok();
+        let found = found.as_ref().map(|(bucket, key)| (bucket.as_str(), key.as_str()));
+        assert_eq!(found, want, "{value}");
+    }
+
+    #[test]
+    fn c43_a_copy_source_is_a_bucket_and_a_key_and_never_a_url() {
+        check("photos/a", Some(("photos", "a")));
+        check("/photos/a/b", Some(("photos", "a/b")));
+        check("photos/a%20b%2Bc+d", Some(("photos", "a b+c+d")));
+        check("photos%2Fa", Some(("photos", "a")));
+        check("photos/../victim/k", Some(("photos", "../victim/k")));
+        check("photos/%2e%2e/k", Some(("photos", "../k")));
+        check("photos/a\\b", Some(("photos", "a\\b")));
+        check("photos/a?versionId=null", Some(("photos", "a")));
+        for value in [
+            "",
+            "/",
+            "photos",
+            "photos/",
+            "//a",
+            "http://169.254.169.254/",
+            "photos/a?versionId=junk",
+            "photos/a?acl",
+            "photos/%FF",
+            "../victim/k",
+        ] {
+            check(value, None);
+        }
+    }
+}

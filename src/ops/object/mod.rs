@@ -1,0 +1,12 @@
+//! Objects: written, read, copied, deleted.
+
+pub(super) mod conditions;
+pub(super) mod copy;
+pub(super) mod delete;
+pub(super) mod delete_many;
+pub(super) mod get;
+pub(super) mod headers;
+pub(super) mod put;
+pub(super) mod resume;
+pub(super) mod transfer;
+pub(super) mod write;

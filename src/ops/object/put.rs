@@ -1,0 +1,110 @@
+//! `PutObject`: bytes in, checked as they flow, committed as a blob.
+
+use http::{Response, StatusCode, header};
+
+use crate::access::Action;
+use crate::azure::{self, Kind, PutOptions};
+use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
+use crate::mapping::storage_class::StorageClass;
+use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::headers as object_headers;
+use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
+use crate::ops::open::{Bucket, commit_id};
+use crate::s3::body::{self, Body};
+use crate::s3::conditions::Conditions;
+use crate::s3::names::ObjectKey;
+use crate::s3::payload::{Promised, Verified};
+use crate::s3::{Error, headers};
+
+pub(in crate::ops) async fn run(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
+    let Request { headers, body, payload, now, caller, .. } = request;
+    let (blob_headers, mut facts) = object_headers::read(&headers)?;
+    facts.owner = caller.id().map(str::to_owned);
+    let wanted = conditions::of_write(Conditions::read(&headers)?);
+    let promised = Promised::read(&headers)?;
+    gateway.make_room(&bucket, &key).await?;
+    let path = bucket.path(&key);
+    let pinned = match conditions::resolve(bucket.store(), &path, &key, &wanted).await {
+        Ok(pinned) => pinned,
+        Err(Resolved::Refused(error)) => return Err(error),
+        Err(Resolved::Azure(error)) => return Err(gateway.explain(&bucket, &key, error).await),
+    };
+    let destination = Destination {
+        store: bucket.store().clone(),
+        path,
+        capabilities: bucket.account().capabilities().await,
+        started: now,
+    };
+    let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
+    let plan = |verified: &Verified| {
+        plan(
+            PutOptions { headers: blob_headers, conditions: pinned, ..PutOptions::default() },
+            facts,
+            verified,
+        )
+    };
+    let stored = match write::store(&destination, gateway.budget(), incoming, plan).await {
+        Ok(stored) => stored,
+        Err(failure) => {
+            return Err(explain(gateway, &bucket, &key, &wanted, failure).await);
+        }
+    };
+    let mut answer =
+        Response::builder().status(StatusCode::OK).header(header::ETAG, stored.etag.quoted());
+    if let Some(checksum) = stored.verified.checksum() {
+        answer = answer
+            .header(checksum.algorithm().header(), checksum.base64())
+            .header(headers::CHECKSUM_TYPE, ChecksumKind::FullObject.name());
+    }
+    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
+        // Azure encrypts every blob with AES-256; other algorithms have been refused.
+        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
+    }
+    answer.body(body::empty()).map_err(unanswerable)
+}
+
+/// What the commit carries, once the body is proved.
+fn plan(
+    mut options: PutOptions,
+    mut facts: ObjectFacts,
+    verified: &Verified,
+) -> Result<Commit, Error> {
+    let id = commit_id()?;
+    facts.commit = Some(id.clone());
+    facts.checksum = verified
+        .checksum()
+        .map(|value| ObjectChecksum { value: *value, kind: ChecksumKind::FullObject });
+    options.tier = tier(facts.storage_class);
+    options.metadata = facts.write(verified.length())?;
+    Ok(Commit { id, options })
+}
+
+/// The tier to ask Azure for: none for the standard class, which is wherever the account puts it.
+pub(in crate::ops) fn tier(class: StorageClass) -> Option<azure::Tier> {
+    (class != StorageClass::Standard).then(|| class.tier())
+}
+
+/// What a client is told of a write that was not done.
+pub(in crate::ops) async fn explain(
+    gateway: &Gateway,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    wanted: &Conditions,
+    failure: Failure,
+) -> Error {
+    match failure {
+        Failure::Refused(error) => error,
+        Failure::Azure(error)
+            if matches!(error.kind(), Kind::ConditionNotMet | Kind::BlobExists)
+                && !wanted.is_empty() =>
+        {
+            conditions::lost(bucket.store(), &bucket.path(key), key, wanted, error).await
+        }
+        Failure::Azure(error) => gateway.explain(bucket, key, error).await,
+    }
+}

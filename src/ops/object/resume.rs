@@ -1,0 +1,178 @@
+//! The bytes of an object on their way to a client, gone on with where Azure cuts them.
+//!
+//! A connection to Azure that breaks in the middle of an answer is not the client's trouble: the
+//! rest is asked for again, of the same blob. If that cannot be had, the body ends in an error, and
+//! the client's connection is aborted: fewer bytes than were announced must never look like an end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::azure::{
+    AzureETag, BlobBody, BlobError, BlobPath, BlobStore, ByteRange, Conditions, Kind, ReadOptions,
+};
+use crate::mapping::commit_id::CommitId;
+use crate::mapping::metadata::ObjectFacts;
+use crate::s3::body::BoxError;
+
+/// How often one answer is gone on with.
+const RESUMPTIONS_MAX: u32 = 8;
+
+type Reopening = Pin<Box<dyn Future<Output = Result<(BlobBody, AzureETag), BlobError>> + Send>>;
+
+/// A blob whose bytes are being read, and what is needed to go on.
+#[derive(Clone, Debug)]
+pub(in crate::ops) struct Pinned {
+    /// Where to ask.
+    pub store: BlobStore,
+    /// The blob.
+    pub path: BlobPath,
+    /// The state of the blob that is being read.
+    pub etag: AzureETag,
+    /// The write that made these bytes, if the gateway did; it outlives a change of metadata.
+    pub commit: Option<CommitId>,
+}
+
+/// The body of an answer: bytes `next` to `end`, the end not included.
+pub(in crate::ops) struct ResumingBody {
+    blob: Pinned,
+    next: u64,
+    end: u64,
+    state: State,
+    resumptions: u32,
+}
+
+enum State {
+    Reading(BlobBody),
+    Reopening(Reopening),
+    Ended,
+}
+
+impl std::fmt::Debug for ResumingBody {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ResumingBody")
+            .field("next", &self.next)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResumingBody {
+    /// The bytes from `first` on, `length` of them, of which `body` is the beginning.
+    pub(in crate::ops) fn new(blob: Pinned, body: BlobBody, first: u64, length: u64) -> Self {
+        let state = if length == 0 { State::Ended } else { State::Reading(body) };
+        Self { blob, next: first, end: first.saturating_add(length), state, resumptions: 0 }
+    }
+
+    /// Takes a frame in; what is more than was announced is not passed on.
+    fn take(&mut self, bytes: Bytes) -> Option<Bytes> {
+        let left = self.end.saturating_sub(self.next);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(left);
+        self.next = self.next.saturating_add(length);
+        if self.next == self.end {
+            self.state = State::Ended;
+        }
+        let length = usize::try_from(length).ok().filter(|length| *length > 0)?;
+        Some(bytes.slice(..length))
+    }
+
+    fn reopen(&mut self, cause: BoxError) -> Result<(), BoxError> {
+        if self.resumptions == RESUMPTIONS_MAX {
+            return Err(cause);
+        }
+        self.resumptions += 1;
+        tracing::warn!(cause = %cause, at = self.next, "going on with a cut answer of Azure");
+        let (blob, next, end) = (self.blob.clone(), self.next, self.end);
+        self.state = State::Reopening(Box::pin(async move { blob.open(next, end).await }));
+        Ok(())
+    }
+}
+
+impl Pinned {
+    /// The bytes from `next` to `end`, if the blob still holds the same ones.
+    async fn open(mut self, next: u64, end: u64) -> Result<(BlobBody, AzureETag), BlobError> {
+        loop {
+            let options = ReadOptions {
+                range: Some(ByteRange { first: next, last: end.checked_sub(1) }),
+                conditions: Conditions::if_match(self.etag.clone()),
+                ..ReadOptions::default()
+            };
+            match self.store.read(&self.path, &options).await {
+                Ok(read) => return Ok((read.body, read.properties.etag)),
+                // Metadata may have changed, which changes Azure's ETag: the commit id tells.
+                Err(error) if error.kind() == Kind::ConditionNotMet && self.commit.is_some() => {
+                    let now = self.store.properties(&self.path, &Conditions::default()).await?;
+                    let same = ObjectFacts::read(&now).commit == self.commit;
+                    if !same || now.etag == self.etag {
+                        return Err(error);
+                    }
+                    self.etag = now.etag;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Body for ResumingBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            let fault = match &mut this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Reading(body) => {
+                    match std::task::ready!(Pin::new(body).poll_frame(context)) {
+                        Some(Ok(frame)) => {
+                            let Ok(bytes) = frame.into_data() else { continue };
+                            if let Some(bytes) = this.take(bytes) {
+                                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                            }
+                            continue;
+                        }
+                        Some(Err(error)) => error.into(),
+                        None => "the answer ended before its length".into(),
+                    }
+                }
+                State::Reopening(opening) => {
+                    match std::task::ready!(opening.as_mut().poll(context)) {
+                        Ok((body, etag)) => {
+                            this.blob.etag = etag;
+                            this.state = State::Reading(body);
+                            continue;
+                        }
+                        Err(error) => return Poll::Ready(Some(Err(this.give_up(error)))),
+                    }
+                }
+            };
+            if let Err(error) = this.reopen(fault) {
+                this.state = State::Ended;
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.end.saturating_sub(self.next))
+    }
+}
+
+impl ResumingBody {
+    fn give_up(&mut self, error: BlobError) -> BoxError {
+        self.state = State::Ended;
+        tracing::error!(cause = %error, at = self.next, "a cut answer of Azure could not be gone on with");
+        error.into()
+    }
+}

@@ -1,0 +1,211 @@
+//! The answer on its way out: ids, the document of an error, and the one log line of a request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::http::request::Parts;
+use bytes::Bytes;
+use data_encoding::{BASE64, HEXUPPER};
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::access::Caller;
+use crate::s3::body::{self, Body, BoxError};
+use crate::s3::operation::Operation;
+use crate::s3::target::Target;
+use crate::s3::xml::Writer;
+use crate::s3::{Error, headers};
+use crate::server::metrics::{Metrics, Open};
+
+/// A new id: 16 upper-case hexadecimal digits, as S3's are.
+pub fn request_id() -> String {
+    HEXUPPER.encode(&fastrand::u64(..).to_be_bytes())
+}
+
+/// The document of an error:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses>.
+pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
+    let document = if error.status() == StatusCode::NOT_MODIFIED {
+        body::empty()
+    } else {
+        let mut document = Writer::bare("Error");
+        document.text("Code", error.code().name()).text("Message", error.text());
+        for (element, value) in error.details() {
+            document.text(element, value);
+        }
+        document.text("Resource", path).text("RequestId", id);
+        body::full(document.finish("Error"))
+    };
+    let mut answer = Response::new(document);
+    *answer.status_mut() = error.status();
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    for (name, value) in error.headers() {
+        answer.headers_mut().insert(name.clone(), value.clone());
+    }
+    answer
+}
+
+/// What was seen of a request; written down when its answer has ended.
+#[derive(Debug)]
+pub struct Seen {
+    id: String,
+    method: Method,
+    path: String,
+    started: Instant,
+    operation: Option<Operation>,
+    bucket: Option<String>,
+    key: Option<String>,
+    caller: Option<String>,
+    code: Option<&'static str>,
+    cause: Option<String>,
+    status: StatusCode,
+    sent: u64,
+    cut: bool,
+    metrics: Metrics,
+    _in_flight: Open,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Seen {
+    /// A request has come.
+    pub fn new(head: &Parts, metrics: Metrics) -> Self {
+        Self {
+            id: request_id(),
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            started: Instant::now(),
+            operation: None,
+            bucket: None,
+            key: None,
+            caller: None,
+            code: None,
+            cause: None,
+            status: StatusCode::OK,
+            sent: 0,
+            cut: false,
+            _in_flight: metrics.in_flight(),
+            metrics,
+            permit: None,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its room among those that run, kept until the answer has ended.
+    pub fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit = Some(permit);
+    }
+
+    /// What it is aimed at.
+    pub fn aims(&mut self, target: &Target) {
+        self.bucket = target.bucket().map(ToString::to_string);
+        self.key = target.key().map(ToString::to_string);
+    }
+
+    /// Who asks.
+    pub fn comes_from(&mut self, caller: &Caller) {
+        self.caller = caller.id().map(str::to_owned);
+    }
+
+    /// What is asked.
+    pub fn is(&mut self, operation: Operation) {
+        self.operation = Some(operation);
+    }
+
+    /// Why it is refused.
+    pub fn failed(&mut self, error: &Error) {
+        self.code = Some(error.code().name());
+        self.cause = error.cause().map(ToString::to_string);
+    }
+
+    /// The answer begins; the line is written when it ends, or when the client is gone.
+    pub fn finish(mut self, answer: Response<Body>) -> Response<Body> {
+        self.status = answer.status();
+        let (mut head, body) = answer.into_parts();
+        let id = HeaderValue::from_str(&self.id);
+        let host_id = HeaderValue::from_str(&BASE64.encode(self.id.as_bytes()));
+        if let (Ok(id), Ok(host_id)) = (id, host_id) {
+            head.headers.insert(headers::REQUEST_ID, id);
+            head.headers.insert(headers::HOST_ID, host_id);
+        }
+        head.headers.insert(header::SERVER, HeaderValue::from_static("bluebucket"));
+        Response::from_parts(head, Tracked { body, seen: self }.boxed_unsync())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        let op = self.operation.map_or("Unknown", Operation::name);
+        let status = self.status.as_u16();
+        self.metrics.request(op, status, self.elapsed());
+        if self.cut {
+            self.metrics.integrity_failure("answer_cut");
+        }
+        tracing::info!(
+            id = self.id,
+            op,
+            method = %self.method,
+            bucket = self.bucket,
+            // Escaped: a key may hold anything, line breaks and terminal controls included.
+            key = self.key.as_ref().map(|key| format!("{key:?}")),
+            path = self.bucket.is_none().then(|| format!("{:?}", self.path)),
+            caller = self.caller,
+            status,
+            code = self.code,
+            cause = self.cause,
+            sent_bytes = self.sent,
+            cut = self.cut,
+            duration_ms = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "{op} answered {status}"
+        );
+    }
+}
+
+/// The body of an answer, counted.
+struct Tracked {
+    body: Body,
+    seen: Seen,
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let frame = std::task::ready!(Pin::new(&mut this.body).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.seen.sent += u64::try_from(length).unwrap_or(u64::MAX);
+            }
+            Some(Err(fault)) => {
+                this.seen.cut = true;
+                this.seen.cause = Some(fault.to_string());
+            }
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,228 @@
+//! The commands: from the command line to an exit code.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clap::CommandFactory;
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+
+use crate::azure::BlobStore;
+use crate::ops::Gateway;
+use crate::server::admin::Admin;
+use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
+use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
+use crate::server::health::{Health, StoresProbe};
+use crate::server::output::{complain, say};
+use crate::server::reload::{Apply, Reloader};
+use crate::server::{
+    Deadlines, Metrics, Parts, Server, Shutdown, check, dev, healthcheck, router, stores,
+    telemetry, tls, wiring,
+};
+
+/// Why a command ended badly.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration has faults: exit code 2.
+    Configuration(Faults),
+    /// Anything else: exit code 1.
+    Other(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(faults) => write!(f, "{faults}"),
+            Self::Other(text) => write!(f, "{text}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Configuration(faults)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Does what the command line says.
+pub async fn run(arguments: Arguments, environment: Environment) -> ExitCode {
+    let failure = match command(&arguments, &environment).await {
+        Ok(code) => return code,
+        Err(failure) => failure,
+    };
+    for line in failure.to_string().lines() {
+        complain(format!("bluebucket: {line}"));
+    }
+    ExitCode::from(match failure {
+        Failure::Configuration(_) => 2,
+        Failure::Other(_) => 1,
+    })
+}
+
+async fn command(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    let sources = |flags: &Flags, need| arguments.sources(flags, environment, need);
+    match &arguments.command {
+        Action::Serve(flags) => serve(sources(flags, Need::Everything)).await?,
+        Action::Dev(flags) => {
+            dev::run(flags, sources(&flags.settings, Need::Nothing)).await?;
+        }
+        Action::Check(flags) => return check(&sources(flags, Need::Nothing)).await,
+        Action::Config(ConfigAction::Print(flags)) => {
+            let loaded = config::load(&sources(flags, Need::Nothing))?;
+            let text = config::print::text(&loaded).map_err(|error| error.to_string())?;
+            say(text.trim_end());
+            warn(&loaded);
+        }
+        Action::Healthcheck(flags) => {
+            let loaded = config::load(&sources(flags, Need::Nothing))?;
+            healthcheck::run(loaded.config.admin_listen).await?;
+        }
+        Action::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "bluebucket", &mut text);
+            say(String::from_utf8_lossy(&text).trim_end());
+        }
+        Action::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
+            say(String::from_utf8_lossy(&text).trim_end());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        complain(format!("bluebucket: {warning}"));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock is what is checked")]
+async fn check(sources: &Sources) -> Result<ExitCode, Failure> {
+    let loaded = config::load(sources)?;
+    warn(&loaded);
+    let tell = |finding: check::Finding| say(finding.to_string());
+    let works = check::run(&loaded.config, OffsetDateTime::now_utc, tell).await?;
+    Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn serve(sources: Sources) -> Result<(), Failure> {
+    let loaded = config::load(&sources)?;
+    telemetry::start(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let gateway = Running::start(loaded, sources, Box::new(Ok)).await?;
+    gateway.run(Shutdown::new()).await
+}
+
+/// What becomes of a configuration before it takes effect: `dev` adds its own account and user.
+pub type Prepare = Box<dyn Fn(Config) -> Result<Config, String> + Send + Sync>;
+
+/// A gateway that has its ports and is about to serve.
+#[derive(Debug)]
+pub struct Running {
+    server: Server,
+    parts: Parts,
+    handler: axum::Router,
+    reloader: Reloader,
+}
+
+impl Running {
+    /// Builds everything and takes the ports.
+    pub async fn start(
+        mut loaded: Loaded,
+        sources: Sources,
+        prepare: Prepare,
+    ) -> Result<Self, Failure> {
+        loaded.config = prepare(loaded.config)?;
+        let config = loaded.config.clone();
+        let metrics = Metrics::new();
+        let stores = stores::open(&config, &metrics)?;
+        let health = Health::new(StoresProbe::new(stores.clone()));
+        let background = TaskTracker::new();
+        let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let handler = router::service(wiring::front(
+            &config,
+            Arc::clone(&gateway),
+            metrics.clone(),
+            health.clone(),
+        ));
+        let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
+        let server = Server::bind(&config).await?;
+        let shown = Arc::new(ArcSwap::from_pointee(config));
+        let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
+        let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
+        let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
+        let admin = Admin { health, metrics, config: shown };
+        let parts = Parts { admin, tls, deadlines: Deadlines::default(), background };
+        Ok(Self { server, parts, handler, reloader })
+    }
+
+    /// The ports.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The configuration in effect.
+    pub fn config(&self) -> Arc<Config> {
+        self.parts.admin.config.load_full()
+    }
+
+    /// Serves until a signal or `shutdown` ends it.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
+        let Self { server, parts, handler, reloader } = self;
+        let (s3, admin) = (server.s3_address(), server.admin_address());
+        tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+        tokio::select! {
+            () = server.run(handler, parts, shutdown.clone()) => Ok(()),
+            failed = shutdown.follow_signals() => failed.map_err(Failure::from),
+            failed = reloader.follow() => failed.map_err(Failure::from),
+        }
+    }
+}
+
+/// All that a reload changes.
+struct Exchange {
+    stores: BTreeMap<String, BlobStore>,
+    gateway: Arc<Gateway>,
+    tls: Option<tls::Tls>,
+    shown: Arc<ArcSwap<Config>>,
+}
+
+impl Exchange {
+    /// Checks all of it first, so that a refusal changes nothing.
+    fn with(&self, config: Config) -> Result<(), String> {
+        let routed = config.routes.iter().filter_map(|route| route.account.as_ref());
+        if let Some(new) =
+            routed.chain(&config.default_account).find(|name| !self.stores.contains_key(*name))
+        {
+            return Err(format!("the account {new:?} is new: accounts are opened at the start"));
+        }
+        let (accounts, users) =
+            wiring::state(&config, &self.stores).map_err(|faults| faults.to_string())?;
+        if let (Some(tls), Some(files)) = (&self.tls, &config.tls) {
+            tls.reload(files)?;
+        }
+        self.gateway.reload(accounts, users);
+        self.shown.store(Arc::new(config));
+        Ok(())
+    }
+}

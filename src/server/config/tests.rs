@@ -1,0 +1,388 @@
+//! Tests of the configuration as an operator meets it: files, variables and flags in, faults out.
+
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A user and an account, so that nothing else is missing.
+const MINIMUM: &str = r#"
+[accounts.main]
+connection_string = "UseDevelopmentStorage=true"
+[[users]]
+id = "testid"
+keys = [{ access_key_id = "AK1", secret_access_key = "canary-secret-1" }]
+role = "owner"
+"#;
+
+/// The example of the interface, with the default account that two accounts need.
+const INTERFACE: &str = r#"
+default_account = "main"
+listen = "0.0.0.0:9000"
+admin_listen = "127.0.0.1:9001"
+domains = ["s3.example.com"]
+region = "us-east-1"
+strict_region = false
+allow_sigv2 = false
+system_container = "bluebucket"
+trusted_proxies = []
+drain_timeout = "30s"
+
+[accounts.main]
+connection_string = "UseDevelopmentStorage=true"
+[accounts.archive]
+account = "contosoarchive"
+
+[[users]]
+id = "testid"
+name = "M. Tester"
+email = "tester@example.com"
+keys = [{ access_key_id = "AK1", secret_access_key = "canary-secret-1" }]
+role = "owner"
+
+[[users]]
+id = "backup"
+keys = [{ access_key_id = "AK2", secret_access_key = "canary-secret-2" }]
+role = "limited"
+policy = [
+  { actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], buckets = ["backup-*"], prefixes = ["host1/"] },
+]
+
+[[buckets]]
+name = "photos"
+account = "archive"
+container = "images"
+prefix = "2026/"
+read_only = true
+
+[limits]
+memory_bytes = 268_435_456
+max_in_flight = 1024
+max_connections = 10000
+cache_ttl = "5s"
+
+[lifecycle]
+day_seconds = 86400
+
+[multipart]
+abandoned_after = "7d"
+"#;
+
+/// A folder with a file, and the sources that read it.
+struct Case {
+    folder: TempDir,
+    sources: Sources,
+}
+
+impl Case {
+    fn new(file: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bb.toml");
+        fs::write(&path, file).unwrap();
+        let sources = Sources { file: Some(path), ..Sources::default() };
+        Self { folder, sources }
+    }
+
+    fn without_file() -> Self {
+        let mut case = Self::new("");
+        case.sources.file = None;
+        case
+    }
+
+    fn environment(mut self, pairs: &[(&str, &str)]) -> Self {
+        let owned = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        self.sources.environment = Environment::new(owned);
+        self
+    }
+
+    fn flag(mut self, key: &'static str, value: &str) -> Self {
+        self.sources.flags.insert(key, value.to_owned());
+        self
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    }
+
+    fn loaded(&self) -> Loaded {
+        load(&self.sources).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn config(&self) -> Config {
+        self.loaded().config
+    }
+
+    /// The faults, one a line, with the folder's name left out.
+    fn faults(&self) -> String {
+        let faults = load(&self.sources).expect_err("the configuration has faults").to_string();
+        faults.replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+#[track_caller]
+fn faulty(file: &str, expected: &[&str]) {
+    let faults = Case::new(file).faults();
+    let mut lines: Vec<&str> = faults.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines.len(), expected.len(), "{faults}");
+    for part in expected {
+        assert!(faults.contains(part), "{part:?} is not in:\n{faults}");
+    }
+}
+
+fn with_minimum(file: &str) -> String {
+    format!("{file}\n{MINIMUM}")
+}
+
+#[test]
+fn the_file_of_the_interface_is_understood() {
+    let config = Case::new(INTERFACE).config();
+    assert_eq!(config.listen, SocketAddr::from(([0, 0, 0, 0], 9000)));
+    assert_eq!(config.default_account.as_deref(), Some("main"));
+    assert_eq!(config.limits.memory_bytes, 268_435_456);
+    assert_eq!(config.users[1].policy[0].prefixes, ["host1/"]);
+    assert_eq!(config.users[0].role, Role::Owner);
+    assert_eq!(config.multipart_abandoned_after, Duration::from_hours(168));
+    let route = &config.routes[0];
+    assert_eq!((route.container.as_deref(), route.prefix.as_str()), (Some("images"), "2026/"));
+    let archive = &config.accounts["archive"].access;
+    assert!(
+        matches!(archive, AccountAccess::Named { credential: CredentialConfig::Entra, .. }),
+        "{archive:?}"
+    );
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_key_and_place() {
+    let file = "listen = \"nowhere\"\nregion = 7\ncolour = \"blue\"\n[limits]\nmemory_bytes = 1\n\
+                [[users]]\nid = \"a\"\nkeys = [{ access_key_id = \"AK\", secret_access_key = \"short\" }]\n";
+    let case = Case::new(file)
+        .environment(&[("BLUEBUCKET_DRAIN_TIMEOUT", "soon")])
+        .flag("admin_listen", "x");
+    let faults = case.faults();
+    for part in [
+        "listen (bb.toml:1): \"nowhere\" is no address",
+        "region (bb.toml:2): must be a text; found: integer",
+        "colour (bb.toml:3): unknown key",
+        "limits.memory_bytes (bb.toml:5): ",
+        "users[1].keys[1].secret_access_key (bb.toml:8): is too short",
+        "drain_timeout (BLUEBUCKET_DRAIN_TIMEOUT of the environment): ",
+        "admin_listen (--admin-listen): ",
+        "accounts: there is no storage account",
+    ] {
+        assert!(faults.contains(part), "{part:?} is not in:\n{faults}");
+    }
+    assert_eq!(faults.lines().count(), 8, "{faults}");
+}
+
+#[test]
+fn flags_stand_above_the_environment_above_the_file_above_the_defaults() {
+    let file = with_minimum("region = \"file-1\"");
+    let region = |case: Case| case.config().region;
+    assert_eq!(region(Case::new(MINIMUM)), "us-east-1");
+    assert_eq!(region(Case::new(&file)), "file-1");
+    let variable = [("BLUEBUCKET_REGION", "env-1")];
+    assert_eq!(region(Case::new(&file).environment(&variable)), "env-1");
+    assert_eq!(region(Case::new(&file).environment(&variable).flag("region", "flag-1")), "flag-1");
+    assert_eq!(region(Case::new(&file).environment(&[("BLUEBUCKET_REGION", "")])), "file-1");
+}
+
+#[test]
+fn f44_an_unknown_key_is_a_fault_wherever_it_stands() {
+    faulty(
+        &with_minimum("[tls]\ncert = \"x\""),
+        &["tls.cert (bb.toml:2): unknown key; known here: certificate, key"],
+    );
+    faulty(
+        &format!("{MINIMUM}\n[[buckets]]\nname = \"b\"\nreadonly = true"),
+        &["buckets[1].readonly"],
+    );
+    faulty(
+        &format!("{MINIMUM}\nnickname = \"x\""),
+        &["users[1].nickname (bb.toml:9): unknown key"],
+    );
+}
+
+#[test]
+fn f44_without_any_user_there_is_one_clear_line() {
+    let account = [("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")];
+    let faults = Case::without_file().environment(&account).faults();
+    assert_eq!(faults.lines().count(), 1, "{faults}");
+    assert!(faults.contains("BLUEBUCKET_ACCESS_KEY_ID"), "{faults}");
+}
+
+#[test]
+fn f44_secrets_that_are_empty_short_known_or_the_id_are_refused() {
+    let check = |secret: &str, expected: &str| {
+        let pair = [
+            ("BLUEBUCKET_ACCESS_KEY_ID", "AK-of-eight"),
+            ("BLUEBUCKET_SECRET_ACCESS_KEY", secret),
+            ("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true"),
+        ];
+        let faults = Case::without_file().environment(&pair).faults();
+        assert!(faults.contains(expected), "{secret:?}: {faults}");
+        assert!(secret.is_empty() || !faults.contains(secret), "the secret prints: {faults}");
+    };
+    check("", "missing or empty");
+    check("1234567", "too short");
+    check("MinioAdmin", "everybody knows");
+    check("AK-of-eight", "the access key id itself");
+}
+
+#[test]
+fn f44_an_id_or_a_key_that_is_there_twice_is_refused() {
+    let second = "[[users]]\nid = \"testid\"\nkeys = [{ access_key_id = \"AK1\", secret_access_key = \"canary-secret-2\" }]";
+    faulty(
+        &format!("{MINIMUM}\n{second}"),
+        &["the id \"testid\" is there twice", "the access key id \"AK1\" is there twice"],
+    );
+}
+
+#[test]
+fn f44_a_secret_in_a_file_that_everyone_can_read_is_refused() {
+    let case = Case::without_file();
+    let secret = case.write("secret", "canary-secret-1\n", 0o644);
+    let pairs = [
+        ("BLUEBUCKET_ACCESS_KEY_ID", "AK"),
+        ("BLUEBUCKET_SECRET_ACCESS_KEY_FILE", secret.as_str()),
+        ("AZURE_STORAGE_ACCOUNT", "contoso"),
+    ];
+    let case = case.environment(&pairs);
+    let faults = case.faults();
+    assert_eq!(faults.lines().count(), 1, "{faults}");
+    assert!(faults.contains("everyone can read it"), "{faults}");
+    case.write("secret", "canary-secret-1\n", 0o600);
+    let loaded = case.loaded();
+    assert_eq!(loaded.config.users[0].keys[0].secret_access_key.expose(), "canary-secret-1");
+    assert_eq!(loaded.files, [PathBuf::from(secret)]);
+}
+
+#[test]
+fn f44_a_bad_certificate_is_a_fault() {
+    let file = with_minimum("[tls]\ncertificate = \"/nowhere.crt\"\nkey = \"/nowhere.key\"");
+    faulty(&file, &["tls (bb.toml:2): /nowhere.crt"]);
+    faulty(
+        &with_minimum("[tls]\ncertificate = \"/nowhere.crt\""),
+        &["tls.key (bb.toml:2): is missing"],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_names_the_line() {
+    let case = Case::new(&with_minimum("listen = \nregion = \"x-1\""));
+    let faults = case.faults();
+    assert!(faults.contains("the file (bb.toml:1)"), "{faults}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault() {
+    let mut case = Case::without_file();
+    case.sources.file = Some(PathBuf::from("/nowhere/bb.toml"));
+    case.sources.need = Need::Nothing;
+    assert!(case.faults().contains("/nowhere/bb.toml cannot be read"));
+}
+
+#[test]
+fn secrets_never_print() {
+    let file = format!("{MINIMUM}\n[accounts.second]\naccount = \"contoso\"\nkey = \"Y2FuYXJ5\"");
+    let case = Case::new(&format!("default_account = \"main\"\n{file}")).environment(&[
+        ("BLUEBUCKET_ACCESS_KEY_ID", "AK9"),
+        ("BLUEBUCKET_SECRET_ACCESS_KEY", "canary-secret-9"),
+    ]);
+    let loaded = case.loaded();
+    let printed = print::text(&loaded).unwrap();
+    let debugged = format!("{loaded:?}{:?}", case.sources);
+    for text in [&printed, &debugged] {
+        assert!(!text.contains("canary") && !text.contains("Y2FuYXJ5"), "{text}");
+        assert!(!text.contains("UseDevelopmentStorage"), "{text}");
+    }
+    assert!(printed.contains("***"));
+}
+
+#[test]
+fn what_config_print_says_is_toml_with_origins() {
+    let file = format!("{MINIMUM}\n[[buckets]]\nname = \"photos\"\nprefix = \"a \\\"b\\\"/\"");
+    let case = Case::new(&file).environment(&[("BLUEBUCKET_REGION", "eu-1")]);
+    let printed = print::text(&case.loaded()).unwrap();
+    let parsed: toml::Table = printed.parse().unwrap();
+    assert_eq!(parsed["region"].as_str(), Some("eu-1"));
+    assert_eq!(parsed["buckets"][0]["prefix"].as_str(), Some("a \"b\"/"));
+    assert!(
+        printed.contains("region = \"eu-1\"  # BLUEBUCKET_REGION of the environment"),
+        "{printed}"
+    );
+    assert!(printed.contains("listen = \"127.0.0.1:9000\"  # default"), "{printed}");
+}
+
+#[test]
+fn the_account_of_the_environment_replaces_the_default_one() {
+    let name = |case: &Case| {
+        let config = case.config();
+        let default = config.default_account.unwrap();
+        let AccountAccess::Named { account, .. } = config.accounts[&default].access.clone() else {
+            return (default, "a connection string".to_owned());
+        };
+        (default, account)
+    };
+    let variables = [("AZURE_STORAGE_ACCOUNT", "contoso"), ("AZURE_STORAGE_KEY", "a2V5")];
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(name(&Case::new(MINIMUM)), pair("main", "a connection string"));
+    let beside = Case::new(MINIMUM).environment(&variables);
+    assert_eq!(name(&beside), pair("default", "contoso"));
+    assert!(beside.config().accounts.contains_key("main"));
+    let over = Case::new(&with_minimum("default_account = \"main\"")).environment(&variables);
+    assert_eq!(name(&over), pair("main", "contoso"));
+}
+
+#[test]
+fn accounts_and_routes_must_fit_together() {
+    let two = format!("{MINIMUM}\n[accounts.second]\naccount = \"contoso\"");
+    faulty(&two, &["default_account: is missing"]);
+    faulty(
+        &with_minimum("default_account = \"other\""),
+        &["default_account (bb.toml:1): there is no account \"other\""],
+    );
+    let route = |text: &str| format!("{MINIMUM}\n[[buckets]]\n{text}");
+    faulty(&route("name = \"a*\"\ncontainer = \"one\""), &["several buckets into one"]);
+    faulty(&route("name = \"a\"\naccount = \"x\""), &["there is no account \"x\""]);
+    faulty(&route("name = \"a\"\nprefix = \"x\""), &["must end in /"]);
+    faulty(&route("name = \"a\"\ncontainer = \"bluebucket\""), &["the gateway's own records"]);
+    faulty(
+        &format!("{}\n[[buckets]]\nname = \"a\"", route("name = \"a\"")),
+        &["of this name already"],
+    );
+}
+
+#[test]
+fn a_policy_is_checked_and_belongs_to_limited_users() {
+    let user = |rest: &str| {
+        format!(
+            "{MINIMUM}\n[[users]]\nid = \"u\"\nkeys = [{{ access_key_id = \"AK2\", secret_access_key = \"canary-secret-2\" }}]\n{rest}"
+        )
+    };
+    faulty(
+        &user("policy = [{ actions = [\"GetObject\"], buckets = [\"B\"], prefixes = [\"x*\"] }]"),
+        &["\"GetObject\" is no action", "\"B\" is no bucket name", "\"x*\" neither ends in /"],
+    );
+    faulty(&user("policy = [{}]"), &["actions", "buckets"]);
+    let policy = "policy = [{ actions = [\"s3:*\"], buckets = [\"*\"] }]";
+    faulty(&user(&format!("role = \"admin\"\n{policy}")), &["only a user with role"]);
+    faulty(&user("role = \"king\""), &["\"king\" is none of admin, owner, limited"]);
+    assert_eq!(Case::new(&user(policy)).config().users[1].role, Role::Limited);
+}
+
+#[test]
+fn a_variable_that_is_nothing_of_ours_is_mentioned() {
+    let case = Case::new(MINIMUM).environment(&[
+        ("BLUEBUCKET_REGOIN", "x"),
+        ("BLUEBUCKET_SERVICE_HOST", "10.0.0.1"),
+        ("BLUEBUCKET_PORT_9000_TCP", "tcp://10.0.0.1:9000"),
+    ]);
+    let warnings: Vec<String> =
+        case.loaded().warnings.into_iter().filter(|line| line.contains("BLUEBUCKET_")).collect();
+    assert_eq!(warnings, ["BLUEBUCKET_REGOIN of the environment is no setting of bluebucket"]);
+}

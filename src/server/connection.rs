@@ -1,0 +1,218 @@
+//! One connection of a listener: HTTP/1.1 by hyper, with our limits and deadlines, and with the
+//! refusals of what hyper accepts: a head that says two things about its body, two hosts or none, a
+//! target of another host than the one in the header, a target without end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::s3::xml::Writer;
+use crate::s3::{Code, Error};
+use crate::server::guarded::{Deadlines, Guarded, InFlight, Shared};
+use crate::server::head::HEAD_BYTES_MAX;
+use crate::server::metrics::Metrics;
+
+/// S3 sends a dozen; proxies add theirs.
+const HEADERS_MAX: usize = 100;
+/// A key is 3 KB at most when every byte is escaped; the rest is for presigned queries and tokens.
+const URI_BYTES_MAX: usize = 16 * 1024;
+/// hyper's own deadline for heads, behind ours, so that none of its states lasts for ever.
+const HYPER_HEAD_DEADLINE: Duration = Duration::from_secs(75);
+
+/// Whence a request came; an extension of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end of the socket, which may be a proxy.
+    pub address: SocketAddr,
+    /// Whether the connection itself is TLS.
+    pub scheme: Scheme,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+/// The service behind a listener: takes requests, never fails.
+pub trait Handler:
+    tower::Service<
+        Request<Incoming>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Handler for S where
+    S: tower::Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+/// What all connections of a listener have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    pub(super) deadlines: Deadlines,
+    pub(super) metrics: Metrics,
+    /// When it is cancelled, answers in progress are finished and nothing more is read.
+    pub(super) drain: CancellationToken,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<T, S>(io: T, peer: Peer, handler: S, manner: &Manner)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Handler,
+{
+    let (io, shared) = Guarded::new(io, manner.deadlines, manner.metrics.clone());
+    let gate = Gate { handler, shared: Arc::clone(&shared), peer, metrics: manner.metrics.clone() };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HYPER_HEAD_DEADLINE)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(io), gate);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = manner.drain.cancelled() => {
+            // hyper would wait for the first request of a connection that has had none.
+            if shared.is_fresh() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients hang up all the time; what mattered is in the line of the request.
+        tracing::debug!(%error, peer = %peer.address, "connection ended");
+    }
+}
+
+/// Stands between hyper and the handler.
+struct Gate<S> {
+    handler: S,
+    shared: Arc<Shared>,
+    peer: Peer,
+    metrics: Metrics,
+}
+
+impl<S: Handler> hyper::service::Service<Request<Incoming>> for Gate<S> {
+    type Response = Response<Counted>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let in_flight = self.shared.begin();
+        if let Some(refusal) = objection(self.shared.next_is_clear(), &request) {
+            self.metrics.connection_cut("refused_head");
+            tracing::debug!(cause = refusal.text, peer = %self.peer.address, "head refused");
+            let answer = refusal.answer().map(|body| Counted { body, _in_flight: in_flight });
+            return Box::pin(std::future::ready(Ok(answer)));
+        }
+        request.extensions_mut().insert(self.peer);
+        let answer = self.handler.clone().oneshot(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| Counted { body, _in_flight: in_flight }))
+        })
+    }
+}
+
+/// Why a head is not handed on.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    status: StatusCode,
+    text: &'static str,
+}
+
+/// What is wrong with the head itself, before anyone asks what it means.
+fn objection<B>(framing_is_clear: bool, request: &Request<B>) -> Option<Refusal> {
+    let bad = |text| Some(Refusal { status: StatusCode::BAD_REQUEST, text });
+    if !framing_is_clear {
+        return bad("The framing of the request is ambiguous.");
+    }
+    let uri = request.uri();
+    let uri_bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if uri_bytes > URI_BYTES_MAX {
+        let text = "The URI is too long.";
+        return Some(Refusal { status: StatusCode::URI_TOO_LONG, text });
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return bad("The request must have one Host header.");
+    };
+    match uri.authority() {
+        Some(authority) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
+            bad("The host of the request's target is not the one in its Host header.")
+        }
+        _ => None,
+    }
+}
+
+impl Refusal {
+    /// S3's form of an error, with which the connection ends.
+    fn answer(&self) -> Response<Body> {
+        let error = Error::new(Code::InvalidRequest).message(self.text);
+        let mut document = Writer::bare("Error");
+        document.text("Code", error.code().name()).text("Message", error.text());
+        let mut answer = Response::new(Body::from(document.finish("Error")));
+        *answer.status_mut() = self.status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer
+    }
+}
+
+/// The body of an answer; its request is in flight until hyper has taken all of it.
+pub(super) struct Counted {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl HttpBody for Counted {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,258 @@
+//! A connection's stream with the deadlines that hyper lacks: for a head, for silence between requests,
+//! and for a client that takes no bytes. (hyper's own header deadline begins when the connection falls
+//! idle, so it cannot be short and leave idle connections alone.) It also hands what it reads to
+//! [`head::Tracker`](crate::server::head).
+//!
+//! A body that stands still is the router's to cut: it can still answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use crate::server::head::{Phase, Tracker};
+use crate::server::metrics::Metrics;
+
+/// How long a connection may keep us waiting for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// TLS's handshake.
+    pub handshake: Duration,
+    /// A whole head, from its first byte; the first one from the start of the connection.
+    pub head: Duration,
+    /// Silence between two requests.
+    pub idle: Duration,
+    /// Taking bytes of an answer.
+    pub write: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            write: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What the stream and the service of one connection know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Heads that came in without anything to object to.
+    clear_heads: AtomicU64,
+    /// Requests that hyper handed on.
+    requests: AtomicU64,
+    /// Those whose answer has not been written yet.
+    in_flight: AtomicU64,
+}
+
+impl Shared {
+    /// Counts the request that hyper hands on now; whether its head was clear.
+    pub(super) fn next_is_clear(&self) -> bool {
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        before < self.clear_heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether no request has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clear_heads.load(Ordering::Relaxed) == 0
+    }
+
+    /// While it lives, silence is not held against the client.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+}
+
+/// A request whose answer has not been written yet.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Shared>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the client is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    FirstHead,
+    Head,
+    Idle,
+}
+
+impl Waiting {
+    fn word(self) -> &'static str {
+        match self {
+            Self::FirstHead | Self::Head => "head",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// The stream.
+#[derive(Debug)]
+pub(super) struct Guarded<T> {
+    io: T,
+    tracker: Tracker,
+    shared: Arc<Shared>,
+    deadlines: Deadlines,
+    metrics: Metrics,
+    waiting: Option<Waiting>,
+    silence: Pin<Box<Sleep>>,
+    write_stalls: bool,
+    stall: Pin<Box<Sleep>>,
+}
+
+impl<T> Guarded<T> {
+    pub(super) fn new(io: T, deadlines: Deadlines, metrics: Metrics) -> (Self, Arc<Shared>) {
+        let shared = Arc::new(Shared::default());
+        let guarded = Self {
+            io,
+            tracker: Tracker::new(),
+            shared: Arc::clone(&shared),
+            deadlines,
+            metrics,
+            // Runs from the start of the connection.
+            waiting: Some(Waiting::FirstHead),
+            silence: Box::pin(tokio::time::sleep(deadlines.head)),
+            write_stalls: false,
+            stall: Box::pin(tokio::time::sleep(deadlines.write)),
+        };
+        (guarded, shared)
+    }
+
+    fn took(&mut self, bytes: &[u8]) {
+        let clear = self.tracker.feed(bytes);
+        self.shared.clear_heads.fetch_add(clear, Ordering::Relaxed);
+        self.metrics.received(bytes.len());
+        // A head that goes on keeps the time that it has; after its end, whatever comes has its own.
+        if clear > 0 || self.awaited() != self.waiting {
+            self.waiting = None;
+        }
+    }
+
+    fn awaited(&self) -> Option<Waiting> {
+        if self.shared.in_flight.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        match self.tracker.phase() {
+            Phase::Idle | Phase::Head if self.waiting == Some(Waiting::FirstHead) => self.waiting,
+            Phase::Head => Some(Waiting::Head),
+            Phase::Idle | Phase::Body | Phase::Lost => Some(Waiting::Idle),
+        }
+    }
+
+    /// Nothing came: is it time to give up?
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let awaited = self.awaited();
+        if self.waiting != awaited {
+            self.waiting = awaited;
+            let time = match awaited {
+                Some(Waiting::FirstHead | Waiting::Head) => self.deadlines.head,
+                Some(Waiting::Idle) => self.deadlines.idle,
+                None => return Poll::Pending,
+            };
+            self.silence.as_mut().reset(Instant::now() + time);
+        }
+        let Some(waiting) = awaited else { return Poll::Pending };
+        ready!(self.silence.as_mut().poll(context));
+        self.metrics.connection_cut(waiting.word());
+        Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+    }
+
+    fn guard_write<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.write_stalls = false;
+            return written;
+        }
+        if !self.write_stalls {
+            self.write_stalls = true;
+            self.stall.as_mut().reset(Instant::now() + self.deadlines.write);
+        }
+        ready!(self.stall.as_mut().poll(context));
+        self.metrics.connection_cut("write");
+        Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
+    }
+
+    fn guard_count(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &written {
+            self.metrics.sent(*count);
+        }
+        self.guard_write(context, written)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.io).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                this.took(buffer.filled().get(before..).unwrap_or_default());
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_silence(context).map(Err),
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.guard_count(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
+        this.guard_count(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(context);
+        this.guard_write(context, flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.io).poll_shutdown(context);
+        this.guard_write(context, shut)
+    }
+}

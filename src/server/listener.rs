@@ -1,0 +1,141 @@
+//! A port: takes connections up to a limit, speaks TLS where it should, and serves each on a task of
+//! its own that is tracked until its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::server::connection::{self, Handler, Manner, Peer, Scheme};
+use crate::server::tls::Tls;
+
+/// Out of file descriptors, for example: others must end first, and asking at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a client reads that got no connection. No id, no XML library, nothing that waits.
+const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/xml\r\n\
+    connection: close\r\nretry-after: 1\r\ncontent-length: 126\r\n\r\n\
+    <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
+    <Message>Please reduce your request rate.</Message></Error>";
+
+/// The limits of one port.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<Tls>,
+    pub(super) max_connections: usize,
+    pub(super) manner: Manner,
+}
+
+/// When what ends.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    /// No further connection is taken.
+    pub(super) accept: CancellationToken,
+    /// Every connection is dropped as it stands.
+    pub(super) now: CancellationToken,
+}
+
+/// Takes connections until `end.accept`.
+pub(super) async fn accept<S: Handler>(port: Port, handler: S, tasks: TaskTracker, end: End) {
+    let room = Arc::new(Semaphore::new(port.max_connections.min(Semaphore::MAX_PERMITS)));
+    let manner = Arc::new(port.manner);
+    loop {
+        let accepted = tokio::select! {
+            accepted = port.listener.accept() => accepted,
+            () = end.accept.cancelled() => return,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            manner.metrics.shed("connections");
+            refuse(&stream, port.tls.is_some());
+            continue;
+        };
+        let task = Task { manner: Arc::clone(&manner), tls: port.tls.clone(), _permit: permit };
+        let (handler, now) = (handler.clone(), end.now.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = task.run(stream, address, handler) => {}
+                () = now.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// One word, if it fits into the socket at once; a client without TLS understands it.
+fn refuse(stream: &TcpStream, speaks_tls: bool) {
+    if !speaks_tls && let Err(error) = stream.try_write(NO_ROOM) {
+        tracing::debug!(%error, "a client without room heard nothing");
+    }
+}
+
+struct Task {
+    manner: Arc<Manner>,
+    tls: Option<Tls>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Task {
+    async fn run<S: Handler>(self, stream: TcpStream, address: SocketAddr, handler: S) {
+        let _open = self.manner.metrics.connection();
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, Peer { address, scheme: Scheme::Http }, handler).await;
+        };
+        let handshake = tls.acceptor().accept(stream);
+        match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
+            Ok(Ok(stream)) => {
+                self.serve(stream, Peer { address, scheme: Scheme::Https }, handler).await;
+            }
+            Ok(Err(error)) => {
+                self.manner.metrics.connection_cut("handshake");
+                tracing::debug!(%error, peer = %address, "no TLS");
+            }
+            Err(_elapsed) => self.manner.metrics.connection_cut("handshake"),
+        }
+    }
+
+    async fn serve<T, S>(&self, stream: T, peer: Peer, handler: S)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: Handler,
+    {
+        connection::serve(stream, peer, handler, &self.manner).await;
+    }
+}
+
+/// Listens, and says on which address where that was left to the system.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NO_ROOM;
+
+    #[test]
+    fn the_word_to_those_without_room_has_its_length() {
+        let text = std::str::from_utf8(NO_ROOM).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

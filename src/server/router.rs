@@ -1,0 +1,246 @@
+//! The hall of the S3 port: every layer in order, outermost first, and the one handler.
+//!
+//! 1. An id for the request, made here and never taken from outside; one log line at its end.
+//! 2. A panic becomes `InternalError`.
+//! 3. Too many requests at once: `SlowDown`, at once.
+//! 4. The address, the gate, the name, the operation ([`crate::ops`]).
+//!
+//! There is one handler and no table of routes: S3 routes by sub-resource and header, not by path.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use sync_wrapper::SyncWrapper;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::access::Caller;
+use crate::ops::{Gateway, Request};
+use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
+use crate::s3::body::Body;
+use crate::s3::operation::Operation;
+use crate::s3::query::{Plus, Query};
+use crate::s3::target::{self, Domains};
+use crate::s3::{Code, Error};
+use crate::server::answer::{self, Seen};
+use crate::server::health::Health;
+use crate::server::incoming;
+use crate::server::metrics::Metrics;
+
+/// What the S3 port needs to know.
+pub struct Front {
+    /// The operations.
+    pub gateway: Arc<Gateway>,
+    /// What is asked of signatures.
+    pub rules: Rules,
+    /// Where virtual hosts begin.
+    pub domains: Domains,
+    /// Where it is counted.
+    pub metrics: Metrics,
+    /// Whether the process is of use.
+    pub health: Health,
+    /// How many requests may run at once.
+    pub max_in_flight: usize,
+    /// How long a client may be silent in the middle of a body.
+    pub body_idle: Duration,
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Front").finish_non_exhaustive()
+    }
+}
+
+/// The state behind the handler.
+struct Hall {
+    front: Front,
+    signing_keys: SigningKeys,
+    room: Arc<Semaphore>,
+}
+
+/// The service of the S3 port.
+pub fn service(front: Front) -> Router {
+    let room = Arc::new(Semaphore::new(front.max_in_flight));
+    let hall = Hall { front, signing_keys: SigningKeys::default(), room };
+    Router::new()
+        .fallback(handle)
+        .with_state(Arc::new(hall))
+        .layer(CatchPanicLayer::custom(on_panic))
+}
+
+/// A panic is a fault of ours; its text may name anything, so nobody is told.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn on_panic(panic: Box<dyn Any + Send>) -> Response<axum::body::Body> {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("?"), "a request panicked");
+    let id = answer::request_id();
+    answer::error(&Error::new(Code::InternalError), "", &id).map(axum::body::Body::new)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where a request's clock is read")]
+async fn handle(
+    State(hall): State<Arc<Hall>>,
+    request: axum::extract::Request,
+) -> Response<axum::body::Body> {
+    let now = OffsetDateTime::now_utc();
+    let (head, body) = request.into_parts();
+    if let Some(answer) = health(&hall.front.health, head.uri.path()).await {
+        return answer.map(axum::body::Body::new);
+    }
+    let mut seen = Seen::new(&head, hall.front.metrics.clone());
+    let (body, unread) = incoming::body(body, hall.front.body_idle);
+    let outcome = match Arc::clone(&hall.room).try_acquire_owned() {
+        Ok(permit) => {
+            seen.hold(permit);
+            run(&hall, &head, body, now, &mut seen).await
+        }
+        Err(_full) => {
+            hall.front.metrics.shed("in_flight");
+            Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into()))
+        }
+    };
+    let mut answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) => {
+            seen.failed(&error);
+            answer::error(&error, head.uri.path(), seen.id())
+        }
+    };
+    if !unread.settle(head.headers.contains_key(header::EXPECT)).await {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if head.method == Method::HEAD {
+        answer = answer.map(|_| crate::s3::body::empty());
+    }
+    seen.finish(answer).map(axum::body::Body::new)
+}
+
+/// `/-/live` and `/-/ready`: no bucket can be named `-`.
+async fn health(health: &Health, path: &str) -> Option<Response<Body>> {
+    let (status, text) = match path {
+        "/-/live" => (StatusCode::OK, "live\n".to_owned()),
+        "/-/ready" => match health.ready().await {
+            Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+            // Why is for the operator, on the admin port, not for strangers.
+            Err(_why) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+        },
+        _ => return None,
+    };
+    let mut answer = Response::new(crate::s3::body::full(text));
+    *answer.status_mut() = status;
+    Some(answer)
+}
+
+/// The address, the gate, the name, the operation.
+async fn run(
+    hall: &Hall,
+    head: &Parts,
+    body: Body,
+    now: OffsetDateTime,
+    seen: &mut Seen,
+) -> Result<Response<Body>, Error> {
+    let front = &hall.front;
+    let (raw_path, raw_query) = (head.uri.path(), head.uri.query());
+    let host = host(head);
+    let target = target::read(host, raw_path, &front.domains, Plus::IsPlus)?;
+    let query = Query::parse(raw_query.unwrap_or_default())?;
+    seen.aims(&target);
+    if head.method == Method::OPTIONS {
+        seen.is(Operation::CorsPreflight);
+        preflight(head)?;
+    }
+    let signed = authenticate(hall, head, now).inspect_err(|error| {
+        front.metrics.auth_failure(error.code().name());
+    })?;
+    let target = match signed.path_reading {
+        PathReading::AsSent => target,
+        PathReading::PlusIsSpace => target::read(host, raw_path, &front.domains, Plus::IsBlank)?,
+    };
+    seen.comes_from(&signed.caller);
+    let mut headers = head.headers.clone();
+    if signed.presigned {
+        hoist(&query, &mut headers)?;
+    }
+    let operation = Operation::read(&head.method, &target, &query, &headers)?;
+    seen.is(operation);
+    let request = Request {
+        id: seen.id().into(),
+        operation,
+        target,
+        query,
+        headers,
+        body: SyncWrapper::new(body),
+        payload: signed.payload,
+        caller: signed.caller,
+        now,
+    };
+    front.gateway.dispatch(request).await
+}
+
+/// The host that a request names.
+fn host(head: &Parts) -> &str {
+    let header = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| head.uri.host()).unwrap_or_default()
+}
+
+/// A browser asks without credentials what other origins may do.
+fn preflight(head: &Parts) -> Result<(), Error> {
+    let origin = head.headers.contains_key(header::ORIGIN);
+    if origin && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        return Err(Error::new(Code::AccessForbidden));
+    }
+    Err(Error::new(Code::InvalidRequest)
+        .message("Insufficient information. Origin request header needed."))
+}
+
+/// A presigned URL may carry headers of S3 as parameters, signed with it: they count as headers.
+fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
+    for name in query.names().filter(|name| name.starts_with("x-amz-")) {
+        let text = query.get(name).unwrap_or_default();
+        let invalid = || Error::invalid_argument("query", name, "The parameter is no header.");
+        let value = HeaderValue::from_str(text).map_err(|_not_a_value| invalid())?;
+        let name = HeaderName::try_from(name).map_err(|_not_a_name| invalid())?;
+        headers.entry(name).or_insert(value);
+    }
+    Ok(())
+}
+
+/// Who asks, and how the body is covered.
+struct Authentic {
+    caller: Caller,
+    payload: Payload,
+    presigned: bool,
+    path_reading: PathReading,
+}
+
+fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authentic, Error> {
+    let request = RequestHead {
+        method: &head.method,
+        raw_path: head.uri.path(),
+        raw_query: head.uri.query(),
+        headers: &head.headers,
+    };
+    let users = hall.front.gateway.users();
+    match auth::verify(&request, &*users, &hall.front.rules, now, &hall.signing_keys)? {
+        Some(signed) => Ok(Authentic {
+            caller: users.caller(&signed)?,
+            payload: signed.payload(),
+            presigned: signed.presigned(),
+            path_reading: signed.path_reading(),
+        }),
+        None => Ok(Authentic {
+            caller: Caller::anonymous(),
+            payload: Payload::of_anonymous(&head.headers)?,
+            presigned: false,
+            path_reading: PathReading::AsSent,
+        }),
+    }
+}

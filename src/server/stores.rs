@@ -1,0 +1,74 @@
+//! The ways to the storage accounts, as the configuration describes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::azure::{self, AccountKey, BlobStore, Credential, SasToken, WireSettings};
+use crate::server::config::{AccountAccess, AccountConfig, Config, CredentialConfig, Faults};
+use crate::server::metrics::Metrics;
+
+/// A store for each account, by its name in the configuration. Nothing is sent yet.
+pub fn open(config: &Config, metrics: &Metrics) -> Result<BTreeMap<String, BlobStore>, Faults> {
+    let mut faults = Faults::default();
+    let mut stores = BTreeMap::new();
+    for (name, account) in &config.accounts {
+        let wire = WireSettings::default();
+        let store = account_of(account, config, &wire).and_then(|account| {
+            BlobStore::new(account, wire.clone()).map_err(|error| error.to_string())
+        });
+        match store {
+            Ok(store) => {
+                let observer: Arc<dyn azure::Observer> = Arc::new(metrics.clone());
+                stores.insert(name.clone(), store.with_observer(observer));
+            }
+            Err(problem) => faults.at(format!("accounts.{name}"), &account.origin, problem),
+        }
+    }
+    if faults.is_empty() { Ok(stores) } else { Err(faults) }
+}
+
+/// Notes what is wrong with the accounts, without opening any.
+pub(super) fn check(config: &Config, faults: &mut Faults) {
+    for (name, account) in &config.accounts {
+        if let Err(problem) = account_of(account, config, &WireSettings::default()) {
+            faults.at(format!("accounts.{name}"), &account.origin, problem);
+        }
+    }
+}
+
+fn account_of(
+    account: &AccountConfig,
+    config: &Config,
+    wire: &WireSettings,
+) -> Result<azure::Account, String> {
+    match &account.access {
+        AccountAccess::ConnectionString(text) => {
+            azure::from_connection_string(text.expose()).map_err(|error| error.to_string())
+        }
+        AccountAccess::Named { account, endpoint, credential } => {
+            let account = azure::Account::named(account, proof(credential, config, wire)?);
+            Ok(match endpoint {
+                Some(endpoint) => account.at(endpoint),
+                None => account,
+            })
+        }
+    }
+}
+
+fn proof(
+    credential: &CredentialConfig,
+    config: &Config,
+    wire: &WireSettings,
+) -> Result<Credential, String> {
+    match credential {
+        CredentialConfig::Key(key) => AccountKey::from_base64(key.expose())
+            .map(Credential::SharedKey)
+            .ok_or_else(|| "the account key is not base64".to_owned()),
+        CredentialConfig::SasToken(token) => SasToken::parse(token.expose())
+            .map(Credential::Sas)
+            .ok_or_else(|| "the SAS token is none: it has no signature (sig=)".to_owned()),
+        CredentialConfig::Entra => {
+            azure::entra(&config.entra, wire).map_err(|error| error.to_string())
+        }
+    }
+}
