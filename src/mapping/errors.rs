@@ -34,11 +34,9 @@ pub fn on_object(error: BlobError, bucket: &BucketName, key: &ObjectKey) -> Erro
 
 /// A failure that has nothing to do with what a client named.
 pub fn on_service(error: BlobError) -> Error {
-    match code_of(error.kind()) {
-        Code::SlowDown => explain(Code::SlowDown, error),
-        Code::ServiceUnavailable => explain(Code::ServiceUnavailable, error),
-        _ => explain(Code::InternalError, error),
-    }
+    let code = code_of(error.kind());
+    let later = matches!(code, Code::SlowDown | Code::ServiceUnavailable);
+    explain(if later { code } else { Code::InternalError }, error)
 }
 
 /// The code of each kind.
@@ -77,16 +75,12 @@ fn code_of(kind: Kind) -> Code {
 }
 
 fn explain(code: Code, error: BlobError) -> Error {
-    let found = Error::new(code);
-    let found = match code {
-        Code::SlowDown | Code::ServiceUnavailable => {
-            let seconds = match error.kind() {
-                Kind::ContainerBeingDeleted => DELETED_SECONDS,
-                _ => error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs().max(1)),
-            };
-            found.header(header::RETRY_AFTER, HeaderValue::from(seconds))
-        }
-        _ => found,
-    };
+    let mut found = Error::new(code);
+    if matches!(code, Code::SlowDown | Code::ServiceUnavailable) {
+        let asked = error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs().max(1));
+        let deleted = error.kind() == Kind::ContainerBeingDeleted;
+        let seconds = if deleted { DELETED_SECONDS } else { asked };
+        found = found.header(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     found.caused_by(error)
 }

@@ -94,12 +94,10 @@ impl Fault {
     pub fn answer(self: Arc<Self>) -> Error {
         let code = match &*self {
             Self::Absent => Code::NoSuchBucket,
-            Self::Azure(error) => match error.kind() {
-                Kind::Throttled | Kind::ServerFailed | Kind::ContainerBeingDeleted => {
-                    Code::SlowDown
-                }
-                _ => Code::ServiceUnavailable,
-            },
+            Self::Azure(error) if matches!(error.kind(), Kind::Throttled | Kind::ServerFailed) => {
+                Code::SlowDown
+            }
+            Self::Azure(_) => Code::ServiceUnavailable,
             Self::Unreadable(_) => Code::InternalError,
         };
         Error::new(code).caused_by(self)
@@ -108,9 +106,9 @@ impl Fault {
 
 async fn load(location: &Location) -> Result<Known, Fault> {
     let found = location.account.store.container(&location.container).await;
-    let properties = found.map_err(|error| match error.kind() {
-        Kind::NoSuchContainer | Kind::ContainerBeingDeleted => Fault::Absent,
-        _ => Fault::Azure(error),
+    let properties = found.map_err(|error| {
+        let gone = matches!(error.kind(), Kind::NoSuchContainer | Kind::ContainerBeingDeleted);
+        if gone { Fault::Absent } else { Fault::Azure(error) }
     })?;
     let facts = BucketFacts::read(&properties.metadata)
         .map_err(|unreadable| Fault::Unreadable(unreadable.to_string()))?;

@@ -66,6 +66,18 @@ impl Bucket {
         self.known.facts.as_ref().and_then(|facts| facts.owner.as_deref())
     }
 
+    /// May the caller do this to one more key?
+    pub(super) fn allow(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
+        let standing = standing(&self.known, &self.location);
+        access::authorise(caller, action, &Resource::Object(&self.name, key), &standing)
+            .map(|_granted| ())
+    }
+
     /// The blob of a key.
     pub fn path(&self, key: &ObjectKey) -> BlobPath {
         BlobPath::new(self.location.container.clone(), self.location.keys.blob_name(key))
@@ -100,7 +112,7 @@ impl Gateway {
             Level::Object => Resource::SomeKeys(name),
             Level::Service | Level::Bucket => Resource::Bucket(name),
         };
-        self.open(request, name, action, resource, Freshness::Cached).await
+        self.open(request, action, resource, Freshness::Cached).await
     }
 
     /// The same, as it is now.
@@ -110,7 +122,7 @@ impl Gateway {
         action: Action,
     ) -> Result<Bucket, Error> {
         let name = target_bucket(request)?;
-        self.open(request, name, action, Resource::SomeKeys(name), Freshness::Now).await
+        self.open(request, action, Resource::SomeKeys(name), Freshness::Now).await
     }
 
     /// The bucket and the key that a request is aimed at.
@@ -123,7 +135,7 @@ impl Gateway {
             return Err(Error::new(Code::MethodNotAllowed));
         };
         let resource = Resource::Object(name, key);
-        let bucket = self.open(request, name, action, resource, Freshness::Cached).await?;
+        let bucket = self.open(request, action, resource, Freshness::Cached).await?;
         Ok((bucket, key.clone()))
     }
 
@@ -135,8 +147,7 @@ impl Gateway {
         key: &ObjectKey,
     ) -> Result<Bucket, Error> {
         let resource = Resource::Object(name, key);
-        let bucket =
-            self.locate(request, name, Action::GetObject, resource, Freshness::Cached).await?;
+        let bucket = self.locate(request, Action::GetObject, resource, Freshness::Cached).await?;
         check_owner(request, &headers::EXPECTED_SOURCE_BUCKET_OWNER, &bucket)?;
         Ok(bucket)
     }
@@ -144,12 +155,11 @@ impl Gateway {
     async fn open(
         &self,
         request: &Request,
-        name: &BucketName,
         action: Action,
         resource: Resource<'_>,
         freshness: Freshness,
     ) -> Result<Bucket, Error> {
-        let bucket = self.locate(request, name, action, resource, freshness).await?;
+        let bucket = self.locate(request, action, resource, freshness).await?;
         check_owner(request, &headers::EXPECTED_BUCKET_OWNER, &bucket)?;
         Ok(bucket)
     }
@@ -158,11 +168,11 @@ impl Gateway {
     async fn locate(
         &self,
         request: &Request,
-        name: &BucketName,
         action: Action,
         resource: Resource<'_>,
         freshness: Freshness,
     ) -> Result<Bucket, Error> {
+        let name = resource.bucket().ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
         let absent = || Error::new(Code::NoSuchBucket).detail("BucketName", name.as_str());
         let Some(location) = self.accounts().locate(name) else {
             may_know(&request.caller, action, resource)?;
@@ -182,21 +192,8 @@ impl Gateway {
         };
         let standing = standing(&known, &location);
         let grant = access::authorise(&request.caller, action, &resource, &standing)?;
-        let store = location.account.store.for_request(request.id.clone());
+        let store = location.account.store.for_request(Arc::clone(&request.id));
         Ok(Bucket { _grant: grant, name: name.clone(), location, known, store })
-    }
-
-    /// May the caller do this to one more key of an opened bucket?
-    pub(super) fn allow_key(
-        &self,
-        request: &Request,
-        bucket: &Bucket,
-        action: Action,
-        key: &ObjectKey,
-    ) -> Result<(), Error> {
-        let resource = Resource::Object(&bucket.name, key);
-        let standing = standing(&bucket.known, &bucket.location);
-        access::authorise(&request.caller, action, &resource, &standing).map(|_granted| ())
     }
 
     /// Where a bucket will be that the caller may create.
@@ -214,17 +211,6 @@ impl Gateway {
         let _granted =
             access::authorise(&request.caller, action, &Resource::Bucket(name), &standing)?;
         Ok((name.clone(), location.ok_or_else(taken)?))
-    }
-
-    /// May the caller ask for the list of buckets at all?
-    pub(super) fn allow_listing_buckets(&self, request: &Request) -> Result<(), Error> {
-        let (action, standing) = (Action::ListAllMyBuckets, Standing::default());
-        access::authorise(&request.caller, action, &Resource::Service, &standing).map(|_granted| ())
-    }
-
-    /// Does a bucket show in the caller's list?
-    pub(super) fn may_see(&self, caller: &Caller, name: &BucketName, owner: Option<&str>) -> bool {
-        access::may_see(caller, name, owner)
     }
 
     /// What a failure at Azure means to a client that asked for an object.
@@ -361,13 +347,13 @@ pub(super) async fn with_container_lease(
     container: &ContainerName,
     change: impl FnOnce(Metadata) -> Result<Metadata, Error>,
 ) -> Result<(), Error> {
-    let lease =
-        store.lease_container(container, LEASE_SECONDS).await.map_err(|error| {
-            match error.kind() {
-                Kind::LeaseConflict => Error::new(Code::OperationAborted).caused_by(error),
-                _ => errors::on_service(error),
-            }
-        })?;
+    let lease = store.lease_container(container, LEASE_SECONDS).await.map_err(|error| {
+        if error.kind() == Kind::LeaseConflict {
+            Error::new(Code::OperationAborted).caused_by(error)
+        } else {
+            errors::on_service(error)
+        }
+    })?;
     let changed = async {
         let now = store.container(container).await.map_err(errors::on_service)?;
         let metadata = change(now.metadata)?;

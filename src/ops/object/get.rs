@@ -233,7 +233,10 @@ fn answer(
             .header(header::CONTENT_LENGTH, last.saturating_sub(first).saturating_add(1))
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
     };
-    let mut answer = described.write(answer, properties, &read.headers);
+    let mut answer = described.write(answer, properties);
+    if span.is_none() {
+        answer = described.write_checksum(answer, &read.headers);
+    }
     if let Some(headers) = answer.headers_mut() {
         for (name, value) in &read.overrides {
             headers.insert(name, value.clone());
