@@ -138,7 +138,10 @@ impl Listing {
                 && !matches!(character, '0'..='9' | 'A'..='F' | '\\')
                 && !escape::is_stem(character)
         };
-        self.delimiter.as_deref().is_some_and(|text| text.chars().all(means_the_same))
+        self.delimiter.as_deref().is_some_and(|text| {
+            // Azurite rolls up at the first character of a longer one.
+            text.len() == 1 && text.chars().all(means_the_same)
+        })
     }
 }
 
