@@ -12,6 +12,7 @@
 mod auth;
 mod buckets;
 mod copy;
+mod entra;
 mod errors;
 mod harness;
 mod keys;
