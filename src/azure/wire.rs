@@ -275,7 +275,7 @@ fn is_passing(error: &azure_core::Error) -> bool {
         ErrorKind::HttpResponse { status, .. } => {
             status.is_server_error() || matches!(u16::from(*status), 408 | 429)
         }
-        _ => false,
+        ErrorKind::DataConversion | ErrorKind::Credential | ErrorKind::Other => false,
     }
 }
 
