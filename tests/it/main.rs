@@ -21,5 +21,6 @@ mod metadata;
 mod multidelete;
 mod native;
 mod objects;
+mod presigned;
 mod streaming;
 mod tidy;
