@@ -16,8 +16,7 @@ use crate::access::Caller;
 use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
-use crate::s3::xml::Writer;
-use crate::s3::{Error, headers};
+use crate::s3::{Error, headers, xml};
 use crate::server::metrics::{Metrics, Open};
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
@@ -25,19 +24,12 @@ pub fn request_id() -> String {
     HEXUPPER.encode(&fastrand::u64(..).to_be_bytes())
 }
 
-/// The document of an error:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses>.
+/// An error as an answer.
 pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
     let document = if error.status() == StatusCode::NOT_MODIFIED {
         body::empty()
     } else {
-        let mut document = Writer::bare("Error");
-        document.text("Code", error.code().name()).text("Message", error.text());
-        for (element, value) in error.details() {
-            document.text(element, value);
-        }
-        document.text("Resource", path).text("RequestId", id);
-        body::full(document.finish("Error"))
+        body::full(xml::error(error, path, id))
     };
     let mut answer = Response::new(document);
     *answer.status_mut() = error.status();
