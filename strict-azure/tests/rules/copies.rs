@@ -42,8 +42,8 @@ async fn blocks_come_in_ranges_and_under_conditions() {
     assert_eq!(client.get("/con/a").await.text(), "234");
     let other = [of, ("x-ms-source-if-match", "\"0x8DE000000000000\"")];
     client.refused(at, &other, "", (412, "SourceConditionNotMet")).await;
-    let past = [of, ("x-ms-source-range", "bytes=10-12")];
-    client.refused(at, &past, "", (416, "InvalidRange")).await;
+    let behind = [of, ("x-ms-source-range", "bytes=10-12")];
+    client.refused(at, &behind, "", (416, "InvalidRange")).await;
     let gone = source(&client, "gone");
     let gone = [("x-ms-copy-source", gone.as_str())];
     client.refused(at, &gone, "", (404, "CannotVerifyCopySource")).await;
