@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Nothing is allowed that no rule allows.
-//! - A [`Grant`] is a proof: only [`authorise`] makes one, and it names what it is for.
+//! - A [`Grant`] is a proof: only [`authorise()`] makes one, and it names what it is for.
 //! - A [`Directory`] does not change; a reload makes another, whole or not at all.
 
 mod action;

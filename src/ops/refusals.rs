@@ -30,8 +30,6 @@ const REFUSED: &[(&str, When)] = &[
     ("x-amz-object-ownership", When::Always),
     ("x-amz-write-offset-bytes", When::Always),
     ("x-amz-rename-source*", When::Always),
-    ("x-amz-if-match-last-modified-time", When::Always),
-    ("x-amz-if-match-size", When::Always),
 ];
 
 /// What S3 itself says of a lock on an object in a bucket that has none.

@@ -54,7 +54,7 @@ pub enum Matches {
 
 impl Matches {
     /// Reads a list of ETags. Clients send them without quotes too, and as weak ones.
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         if text.trim() == "*" {
             return Self::Any;
         }

@@ -196,6 +196,43 @@ fn with_remedy(what: &str, error: &BlobError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::azurite::{self, Azurite, Options};
+    use crate::server::config;
+
+    /// What is found at this account, as lines, and whether it works.
+    async fn findings(connection_string: &str) -> (bool, String) {
+        let pairs = [
+            ("AZURE_STORAGE_CONNECTION_STRING", connection_string),
+            ("BLUEBUCKET_ACCESS_KEY_ID", "AK1"),
+            ("BLUEBUCKET_SECRET_ACCESS_KEY", "canary-secret-1"),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = config::Environment::new(pairs);
+        let sources = config::Sources { environment, ..config::Sources::default() };
+        let loaded = config::load(&sources).unwrap();
+        let mut lines = Vec::new();
+        let tell = |finding: Finding| lines.push(finding.to_string());
+        #[expect(clippy::disallowed_methods, reason = "Azurite's clock is this machine's")]
+        let works = run(&loaded.config, OffsetDateTime::now_utc, tell).await.unwrap();
+        (works, lines.join("\n"))
+    }
+
+    #[tokio::test]
+    async fn an_account_is_looked_at_from_the_outside_in() {
+        let cache = azurite::cache_folder(|name| {
+            std::env::vars().find(|(key, _)| key == name).map(|(_, value)| value)
+        });
+        let azurite = Azurite::start(Options::in_memory(cache.unwrap())).await.unwrap();
+        let right = azurite.connection_string();
+        let (works, lines) = findings(&right).await;
+        assert!(works && lines.contains("wrote, read, listed and deleted"), "{lines}");
+        let (works, lines) = findings(&right.replace("AccountKey=Eby8", "AccountKey=Eby9")).await;
+        assert!(!works && lines.contains("Is the key current?"), "{lines}");
+        azurite.stop();
+        let (works, lines) = findings(&right).await;
+        assert!(!works && lines.contains("Is the account's name right"), "{lines}");
+        assert!(!lines.contains("canary") && !lines.contains(azurite::ACCOUNT_KEY), "{lines}");
+    }
 
     #[test]
     fn f36_a_clock_that_is_off_is_noticed() {

@@ -1,5 +1,8 @@
 //! The shell as a client sees it, over sockets, with a handler that stands in for the gateway.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
 
 use super::config::{self, Need, Sources};
 use super::health::Health;
@@ -40,7 +44,8 @@ async fn start(deadlines: Deadlines, settings: &[(&'static str, &str)]) -> Shell
     for (key, value) in free.iter().chain(settings) {
         sources.flags.insert(key, (*value).to_owned());
     }
-    let config = config::load(&sources).unwrap().config;
+    let config = config::load(&sources).unwrap_or_else(|faults| panic!("{faults}")).config;
+    let tls = config.tls.as_ref().map(|files| Tls::new(files).unwrap());
     let server = Server::bind(&config).await.unwrap();
     let (s3, admin) = (server.s3_address(), server.admin_address());
     let (shutdown, metrics, probe) = (Shutdown::new(), Metrics::new(), Scripted::default());
@@ -50,7 +55,7 @@ async fn start(deadlines: Deadlines, settings: &[(&'static str, &str)]) -> Shell
             metrics: metrics.clone(),
             config: Arc::new(ArcSwap::from_pointee(config)),
         },
-        tls: None,
+        tls,
         deadlines,
         background: TaskTracker::new(),
     };
@@ -283,6 +288,61 @@ async fn f38_what_is_open_at_the_end_is_finished() {
     assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
     timeout(LONG, shell.ended).await.unwrap().unwrap();
     drop(fresh);
+}
+
+/// A certificate for `localhost` in files, and the client that trusts it.
+fn certificate(folder: &Path) -> ([(&'static str, String); 2], TlsConnector) {
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    fs::write(&certificate, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pair.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let path = |path: &Path| path.display().to_string();
+    let settings = [("tls.certificate", path(&certificate)), ("tls.key", path(&key))];
+    (settings, TlsConnector::from(Arc::new(client)))
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_a_client_without_it_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ([certificate, key], client) = certificate(folder.path());
+    let settings = [(certificate.0, certificate.1.as_str()), (key.0, key.1.as_str())];
+    let deadlines = Deadlines { handshake: Duration::from_millis(300), ..quick() };
+    let shell = start(deadlines, &settings).await;
+
+    let silent = TcpStream::connect(shell.s3).await.unwrap();
+    let plain = talk(shell.s3, NEXT).await;
+    assert!(!plain.contains("HTTP/"), "{plain}");
+
+    let stream = TcpStream::connect(shell.s3).await.unwrap();
+    let mut stream = client.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(LONG, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("length=0"));
+
+    let mut silent = silent;
+    assert_eq!(read_to_end(&mut silent).await, "");
+    assert!(
+        shell.metrics.text().unwrap().contains("connections_cut_total{reason=\"handshake\"} 2")
+    );
+    shell.end().await;
+}
+
+#[tokio::test]
+async fn a_healthcheck_asks_the_admin_port() {
+    let shell = start(quick(), &[]).await;
+    assert_eq!(healthcheck::run(shell.admin).await, Ok(()));
+    shell.end().await;
 }
 
 async fn wait_for_connections(shell: &Shell, count: u64) {

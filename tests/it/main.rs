@@ -1,1 +1,24 @@
-//! The one test binary.
+//! The one test binary: every test speaks to a gateway as its clients do, over HTTP.
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod auth;
+mod buckets;
+mod copy;
+mod errors;
+mod harness;
+mod keys;
+mod listing;
+mod metadata;
+mod multidelete;
+mod native;
+mod objects;
+mod streaming;
+mod tidy;

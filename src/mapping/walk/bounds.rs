@@ -96,5 +96,50 @@ pub(super) fn fit(bound: String) -> Option<String> {
         kept.push(HIGH_FIRST);
         return Some(kept);
     }
-    behind(&kept)
+    // Behind U+D7FF is a pair, which may be too long by one.
+    behind(&kept).and_then(fit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering::Less;
+
+    use super::{Kind, behind, fit, kind, next, order};
+
+    #[test]
+    fn behind_all_that_begins_so_is_a_text_that_azure_takes() {
+        for (name, expected) in [
+            ("a/", "a0"),
+            ("a[", "a]"),
+            ("a~", "a\u{80}"),
+            ("\u{80}", "\u{82}"),
+            ("\u{D7FF}", "\u{10000}"),
+            ("\u{10FFFF}", "\u{E001}"),
+            ("a\u{FFFD}\u{FFFD}", "b"),
+            ("\u{FFFC}", "\u{FFFD}"),
+        ] {
+            assert_eq!(behind(name).as_deref(), Some(expected), "{name:?}");
+            let last = format!("{name}\u{FFFD}\u{FFFD}");
+            assert_eq!((order(name, &last), order(&last, expected)), (Less, Less));
+        }
+        assert_eq!((behind(""), behind("\u{FFFD}")), (None, None));
+        assert_eq!(order("a", &next("a")), Less);
+    }
+
+    #[test]
+    fn a_bound_that_is_too_long_is_the_next_that_is_not() {
+        let long = "a".repeat(1023);
+        assert_eq!(fit(format!("{long}b")), Some(format!("{long}b")));
+        assert_eq!(fit(format!("{long}bc")), Some(format!("{long}c")));
+        // Half of a pair had room.
+        assert_eq!(fit(format!("{long}\u{10000}")), Some(format!("{long}\u{E001}")));
+        assert_eq!(fit(format!("{long}\u{D7FF}b")), Some(format!("{long}\u{E001}")));
+        assert_eq!(fit("\u{FFFD}".repeat(1025)), None);
+    }
+
+    #[test]
+    fn the_orders_differ_by_kinds() {
+        let kinds = ['a', '\u{D7FF}', '\u{E000}', '\u{E001}', '\u{FFFF}', '\u{10000}'].map(kind);
+        assert_eq!(kinds, [Kind::Low, Kind::Low, Kind::Low, Kind::High, Kind::High, Kind::Pair]);
+    }
 }

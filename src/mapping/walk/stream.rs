@@ -119,10 +119,10 @@ impl<T> Stream<T> {
         });
         let skip = entries.last().and_then(|last| self.course.skip(last.name()));
         span.resume = next_marker.map_or(Resume::Never, Resume::Marker);
-        if let (Resume::Marker(_), Some(skip)) = (&span.resume, &skip) {
-            span.resume = Resume::From(skip.clone());
+        if let (Resume::Marker(_), Some(skip)) = (&span.resume, skip) {
+            span.resume = Resume::From(skip);
         }
-        span.reach = skip.or(end).unwrap_or_else(|| std::mem::take(&mut span.reach));
+        span.reach = end.unwrap_or_else(|| std::mem::take(&mut span.reach));
         span.slots.extend(entries.into_iter().filter_map(|entry| slot(&self.course, entry)));
     }
 }

@@ -118,7 +118,7 @@ pub(in crate::ops) async fn run(
     let version = Version::read(&request)?;
     let page = walk(gateway, &bucket, bucket.walk(&asked, version.after())).await?;
     let mut document = Writer::document("ListBucketResult");
-    document.text("Name", bucket.name().as_str()).text("Prefix", asked.text(&asked.prefix));
+    document.text("Name", bucket.name().as_str());
     version.write(&mut document, &asked, &page);
     document.number("MaxKeys", u64::from(asked.max_keys.min(KEYS_MAX)));
     document.maybe("Delimiter", asked.delimiter.as_deref().map(|text| asked.text(text)));
@@ -179,12 +179,10 @@ impl Version {
         if request.operation == Operation::ListObjects {
             return Ok(Self::One { marker: text("marker").unwrap_or_default() });
         }
-        if query.get("continuation-token") == Some("") {
-            return Err(bad_token(""));
-        }
-        let token = text("continuation-token");
+        let token = query.get("continuation-token").map(str::to_owned);
+        let filled = token.as_deref().filter(|token| !token.is_empty());
         Ok(Self::Two {
-            after: token.as_deref().map(read_token).transpose()?,
+            after: filled.map(read_token).transpose()?,
             token,
             start_after: text("start-after"),
             owners: query.get("fetch-owner") == Some("true"),
@@ -210,12 +208,15 @@ impl Version {
         let last = page.last().filter(|_| page.truncated);
         match self {
             Self::One { marker } => {
+                // The one text that V1 never encodes; SDKs decode the others and leave it alone.
+                document.text("Prefix", &asked.prefix);
                 document.text("Marker", asked.text(marker));
                 // S3 gives it only with a delimiter; it is where any client may go on.
                 let next = last.filter(|_| asked.delimiter.is_some());
                 document.maybe("NextMarker", next.map(|next| asked.text(next)));
             }
             Self::Two { token, start_after, .. } => {
+                document.text("Prefix", asked.text(&asked.prefix));
                 document.maybe("StartAfter", start_after.as_deref().map(|text| asked.text(text)));
                 document.maybe("ContinuationToken", token.as_deref());
                 document.maybe("NextContinuationToken", last.map(write_token));

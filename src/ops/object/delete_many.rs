@@ -7,14 +7,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::access::Action;
-use crate::azure::Conditions as AzureConditions;
 use crate::mapping::errors;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::conditions::{self, Resolved};
-use crate::ops::object::delete::delete;
+use crate::ops::object::delete::{Wanted, delete_if, read_size, read_time};
+use crate::ops::object::write::Failure;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
-use crate::s3::conditions::{Conditions, ETag, Matches};
+use crate::s3::conditions::Matches;
 use crate::s3::names::ObjectKey;
 use crate::s3::xml::{self, Element, Writer, malformed};
 use crate::s3::{Code, Error};
@@ -32,7 +31,7 @@ const AT_ONCE: usize = 32;
 struct Doomed {
     key: ObjectKey,
     version: Option<String>,
-    etag: Option<ETag>,
+    wanted: Wanted,
 }
 
 pub(in crate::ops) async fn run(
@@ -47,7 +46,7 @@ pub(in crate::ops) async fn run(
     if doomed.is_empty() || doomed.len() > KEYS_MAX {
         return Err(malformed());
     }
-    let outcomes = delete_all(gateway, &bucket, &request, doomed).await?;
+    let outcomes = delete_all(&bucket, &request, doomed).await?;
     let gone = outcomes.iter().any(|(_, outcome)| {
         outcome.as_ref().is_err_and(|error| error.code() == Code::NoSuchBucket)
     });
@@ -64,25 +63,23 @@ pub(in crate::ops) async fn run(
 
 fn read(object: &Element) -> Result<Doomed, Error> {
     let version = object.one("VersionId")?.map(|version| version.text.clone());
-    let etag = object.one("ETag")?.map(|etag| ETag::new(etag.text.trim().trim_matches('"')));
-    for unknown in ["LastModifiedTime", "Size"] {
-        if object.one(unknown)?.is_some() {
-            return Err(Error::new(Code::NotImplemented)
-                .message(format!("The condition {unknown} of DeleteObjects is not implemented.")));
-        }
-    }
+    let text = |name: &str| object.one(name).map(|child| child.map(|child| child.text.trim()));
+    let wanted = Wanted {
+        etag: text("ETag")?.map(Matches::parse),
+        modified: text("LastModifiedTime")?.map(read_time).transpose()?,
+        size: text("Size")?.map(read_size).transpose()?,
+    };
     let key = object.need("Key")?;
     if key.is_empty() {
         return Err(malformed());
     }
-    Ok(Doomed { key: ObjectKey::parse(key)?, version: version.filter(|v| !v.is_empty()), etag })
+    Ok(Doomed { key: ObjectKey::parse(key)?, version: version.filter(|v| !v.is_empty()), wanted })
 }
 
 type Outcome = (Doomed, Result<(), Error>);
 
 /// Deletes each key that the caller may delete, some at once; the report is in their order.
 async fn delete_all(
-    gateway: &Gateway,
     bucket: &Bucket,
     request: &Request,
     doomed: Vec<Doomed>,
@@ -92,7 +89,7 @@ async fn delete_all(
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (index, doomed) in doomed.into_iter().enumerate() {
         outcomes.push(None);
-        let allowed = gateway.allow_key(request, bucket, Action::DeleteObject, &doomed.key);
+        let allowed = bucket.allow(&request.caller, Action::DeleteObject, &doomed.key);
         let (bucket, slots) = (bucket.clone(), Arc::clone(&slots));
         tasks.spawn(async move {
             let outcome = match (allowed, slots.acquire().await) {
@@ -114,26 +111,14 @@ async fn delete_all(
 }
 
 async fn delete_one(bucket: &Bucket, doomed: &Doomed) -> Result<(), Error> {
-    let Doomed { key, version, etag } = doomed;
+    let Doomed { key, version, wanted } = doomed;
     if version.as_deref().is_some_and(|version| version != "null") {
         return Err(Error::new(Code::NoSuchVersion));
     }
-    let wanted = Conditions {
-        if_match: etag.clone().map(|etag| match etag.as_str() {
-            "*" => Matches::Any,
-            _ => Matches::Tags(vec![etag]),
-        }),
-        ..Conditions::default()
-    };
-    let explain = |error| errors::on_object(error, bucket.name(), key);
-    let path = bucket.path(key);
-    let pinned: AzureConditions =
-        match conditions::resolve(bucket.store(), &path, key, &wanted).await {
-            Ok(pinned) => pinned,
-            Err(Resolved::Refused(error)) => return Err(error),
-            Err(Resolved::Azure(error)) => return Err(explain(error)),
-        };
-    delete(bucket, key, pinned).await.map_err(explain)
+    delete_if(bucket, key, wanted).await.map_err(|failure| match failure {
+        Failure::Refused(error) => error,
+        Failure::Azure(error) => errors::on_object(error, bucket.name(), key),
+    })
 }
 
 fn write(outcomes: &[Outcome], quiet: bool) -> String {

@@ -80,12 +80,7 @@ impl Described {
     }
 
     /// All headers of a whole object.
-    pub(in crate::ops) fn write(
-        &self,
-        mut answer: Builder,
-        properties: &Properties,
-        request: &HeaderMap,
-    ) -> Builder {
+    pub(in crate::ops) fn write(&self, mut answer: Builder, properties: &Properties) -> Builder {
         for (name, value) in self.validators() {
             answer = answer.header(name, value);
         }
@@ -114,11 +109,12 @@ impl Described {
                 answer = put(answer, name, value);
             }
         }
-        self.write_checksum(answer, request)
+        answer
     }
 
-    /// The checksum, for those who ask.
-    fn write_checksum(&self, answer: Builder, request: &HeaderMap) -> Builder {
+    /// The checksum, for those who ask. It is that of the whole object, and never goes with a range:
+    /// SDKs compare it with the bytes that came.
+    pub(in crate::ops) fn write_checksum(&self, answer: Builder, request: &HeaderMap) -> Builder {
         let asked = request
             .get(headers::CHECKSUM_MODE)
             .is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"enabled"));

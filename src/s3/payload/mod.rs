@@ -168,15 +168,17 @@ pub async fn read_document(mut body: CheckedBody, limit: usize) -> Result<Bytes,
 
 /// `Content-Encoding` as it is to be stored: without `aws-chunked`, which is only the framing.
 pub fn stored_content_encoding(headers: &HeaderMap) -> Option<String> {
-    let codings: Vec<&str> = headers
-        .get_all(http::header::CONTENT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
-        .collect();
-    (!codings.is_empty()).then(|| codings.join(","))
+    let values = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+    let sent = values.join(", ");
+    let codings = || sent.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+    let framing = |coding: &str| coding.eq_ignore_ascii_case("aws-chunked");
+    if !codings().any(framing) {
+        // As it was written, blanks and all.
+        return codings().next().is_some().then_some(sent);
+    }
+    let rest: Vec<&str> = codings().filter(|coding| !framing(coding)).collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
 }
 
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod arguments;
+mod assemble;
 pub mod fault;
 pub mod file;
 pub mod print;
@@ -26,10 +27,11 @@ pub use users::{KeyConfig, Role, StatementConfig, UserConfig};
 pub use values::{Cidr, LogFormat};
 
 use crate::azure;
+use crate::server::config::assemble::{People, assemble};
 use crate::server::config::file::{Document, Section};
 use crate::server::config::secret::{Notes, WorldReadable};
 use crate::server::config::settings::{Merged, SETTINGS};
-use crate::server::{stores, tls};
+use crate::server::stores;
 
 /// Everything that an operator can say, checked.
 #[derive(Clone, Debug)]
@@ -197,14 +199,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     }
 }
 
-/// What has more than one value.
-struct People {
-    accounts: BTreeMap<String, AccountConfig>,
-    default_account: Option<String>,
-    users: Vec<UserConfig>,
-    routes: Vec<RouteConfig>,
-}
-
 fn read_file(path: Option<&Path>, notes: &mut Notes) -> Option<Document> {
     let path = path?;
     notes.files.push(path.to_owned());
@@ -333,127 +327,6 @@ fn warn_of_open_secrets(
         let path = path.display();
         notes.warnings.push(format!("everyone can read {path}, secrets included: chmod o= {path}"));
     }
-}
-
-fn assemble(
-    settings: &Merged,
-    people: People,
-    environment: &Environment,
-    notes: &mut Notes,
-) -> Option<Config> {
-    let listen = settings.read("listen", notes, values::address);
-    let admin_listen = settings.read("admin_listen", notes, values::address);
-    let domains = settings.read_list("domains", notes, values::domain);
-    let region = settings.read("region", notes, values::region);
-    let strict_region = settings.read("strict_region", notes, values::truth);
-    let allow_sigv2 = settings.read("allow_sigv2", notes, values::truth);
-    let system_container = settings.read("system_container", notes, values::container);
-    let trusted_proxies = settings.read_list("trusted_proxies", notes, values::cidr);
-    let drain = drain(settings, notes);
-    let log = log(settings, notes);
-    let tls = tls_files(settings, notes);
-    let limits = limits(settings, notes);
-    let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
-    let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
-    let entra = entra(environment, notes);
-    let system_container = system_container?;
-    let People { accounts, default_account, users, routes } = people;
-    accounts::check_routes(&routes, &accounts, &system_container, &mut notes.faults);
-    if let (Some(listen), Some(admin_listen)) = (listen, admin_listen)
-        && listen == admin_listen
-        && listen.port() != 0
-    {
-        let problem = "is the S3 port's address: the two need ports of their own";
-        notes.faults.at("admin_listen", &settings.origin("admin_listen"), problem);
-    }
-    Some(Config {
-        listen: listen?,
-        admin_listen: admin_listen?,
-        domains,
-        region: region?,
-        strict_region: strict_region?,
-        allow_sigv2: allow_sigv2?,
-        system_container,
-        trusted_proxies,
-        drain: drain?,
-        log: log?,
-        tls,
-        accounts,
-        default_account,
-        users,
-        routes,
-        limits: limits?,
-        lifecycle_day: Duration::from_secs(day_seconds?),
-        multipart_abandoned_after: abandoned_after?,
-        entra,
-    })
-}
-
-/// <https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential>
-fn entra(environment: &Environment, notes: &mut Notes) -> azure::EntraSettings {
-    let text = |name: &str| environment.get(name).map(str::to_owned);
-    let secret = notes.environment_secret(environment, "AZURE_CLIENT_SECRET");
-    azure::EntraSettings {
-        tenant_id: text("AZURE_TENANT_ID"),
-        client_id: text("AZURE_CLIENT_ID"),
-        client_secret: secret.map(|secret| secret.value.expose().to_owned()),
-        federated_token_file: text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
-        authority_host: text("AZURE_AUTHORITY_HOST"),
-    }
-}
-
-fn drain(settings: &Merged, notes: &mut Notes) -> Option<DrainConfig> {
-    let delay = settings.read("drain_delay", notes, values::duration);
-    let timeout = settings.read("drain_timeout", notes, values::duration);
-    Some(DrainConfig { delay: delay?, timeout: timeout? })
-}
-
-fn log(settings: &Merged, notes: &mut Notes) -> Option<LogConfig> {
-    let filter = settings.read("log", notes, values::log_filter);
-    let format = settings.read("log_format", notes, values::log_format);
-    Some(LogConfig { filter: filter?, format })
-}
-
-fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
-    /// Less than a few blocks and no upload could move.
-    const MEMORY_BYTES_MIN: u64 = 32 * 1024 * 1024;
-    let count = |text: &str| {
-        values::at_least(1)(text).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-    };
-    let memory_bytes =
-        settings.read("limits.memory_bytes", notes, values::at_least(MEMORY_BYTES_MIN));
-    let max_in_flight = settings.read("limits.max_in_flight", notes, count);
-    let max_connections = settings.read("limits.max_connections", notes, count);
-    let cache_ttl = settings.read("limits.cache_ttl", notes, values::duration);
-    Some(Limits {
-        memory_bytes: memory_bytes?,
-        max_in_flight: max_in_flight?,
-        max_connections: max_connections?,
-        cache_ttl: cache_ttl?,
-    })
-}
-
-fn tls_files(settings: &Merged, notes: &mut Notes) -> Option<TlsConfig> {
-    let path = |text: &str| Ok(PathBuf::from(text));
-    let certificate = settings.read("tls.certificate", notes, path);
-    let key = settings.read("tls.key", notes, path);
-    let (present, absent) = match (certificate, key) {
-        (None, None) => return None,
-        (Some(certificate), Some(key)) => {
-            let origin = settings.origin("tls.key");
-            notes.require_private("tls.key", &key, &origin);
-            let files = TlsConfig { certificate, key };
-            if let Err(problem) = tls::read(&files) {
-                notes.faults.at("tls", &settings.origin("tls.certificate"), problem);
-            }
-            notes.files.extend([files.certificate.clone(), files.key.clone()]);
-            return Some(files);
-        }
-        (Some(_), None) => ("tls.certificate", "tls.key"),
-        (None, Some(_)) => ("tls.key", "tls.certificate"),
-    };
-    notes.faults.at(absent, &settings.origin(present), format!("is missing beside {present}"));
-    None
 }
 
 #[cfg(test)]

@@ -5,16 +5,21 @@
 //! Everything here blocks and uses no runtime, so that one Azurite may outlive the runtime of the test
 //! that happened to start it; [`Azurite::start`] is the door from async code.
 
+mod install;
+
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use self::install::{installed, missing_or, require_node};
 
 /// The one version that `dev` and the tests speak to.
 pub const VERSION: &str = "3.37.0";
@@ -26,8 +31,6 @@ pub const ACCOUNT: &str = "devstoreaccount1";
 pub const ACCOUNT_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// Azurite 3.37 needs it (`engines` of its package.json).
-const NODE_MAJOR_MIN: u32 = 20;
 /// Node starts in a second; a loaded machine with two cores may need many.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 /// After its word to stop, Azurite writes its index and ends.
@@ -35,15 +38,6 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// What of a failed child's output goes into the error.
 const OUTPUT_LINES_KEPT: usize = 20;
 const ANSWER_POLL: Duration = Duration::from_millis(20);
-
-/// Its standard input is a pipe from us. When we die, however that happens, the kernel closes the pipe
-/// and Azurite shuts itself down, which writes its index too. (`PR_SET_PDEATHSIG` would need unsafe code.)
-const WATCHDOG: &str = "process.stdin.on('error', () => {});\n\
-    process.stdin.on('close', () => {\n\
-      process.emit('SIGTERM');\n\
-      setTimeout(() => process.exit(0), 4000).unref();\n\
-    });\n\
-    process.stdin.resume();\n";
 
 /// Where Azurite keeps its blobs.
 #[derive(Clone, Debug)]
@@ -224,105 +218,10 @@ pub fn cache_folder(environment: impl Fn(&str) -> Option<String>) -> Option<Path
         .or_else(|| Some(named("HOME")?.join(".cache/bluebucket")))
 }
 
-/// The folder of the installed package; installs it when it is not there.
-fn installed(options: &Options) -> Result<PathBuf, Error> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |error| Error::Io(path, error)
-    };
-    let package = options.cache.join(format!("azurite-{VERSION}"));
-    if package.is_dir() {
-        return Ok(package);
-    }
-    fs::create_dir_all(&options.cache).map_err(io(&options.cache))?;
-    // One installs, the others wait; the lock goes with the process that holds it.
-    let lock_path = options.cache.join("azurite.lock");
-    let lock = File::create(&lock_path).map_err(io(&lock_path))?;
-    lock.lock().map_err(io(&lock_path))?;
-    if package.is_dir() {
-        return Ok(package);
-    }
-    (options.progress)(&format!(
-        "installing azurite {VERSION} into {} (once, about a minute)",
-        options.cache.display()
-    ));
-    // A name of its own, renamed when whole: who is killed half-way leaves no half package behind.
-    let unfinished = options.cache.join(format!("azurite-{VERSION}.{}", std::process::id()));
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(io(&unfinished))?;
-    }
-    fs::create_dir_all(&unfinished).map_err(io(&unfinished))?;
-    let result = npm_install(&unfinished)
-        .and_then(|()| {
-            let watchdog = unfinished.join("watchdog.js");
-            fs::write(&watchdog, WATCHDOG).map_err(io(&watchdog))
-        })
-        .and_then(|()| fs::rename(&unfinished, &package).map_err(io(&package)));
-    if let Err(error) = result {
-        if let Err(error) = fs::remove_dir_all(&unfinished) {
-            tracing::debug!(%error, "a half package stays in the cache");
-        }
-        return Err(error);
-    }
-    Ok(package)
-}
-
-fn npm_install(folder: &Path) -> Result<(), Error> {
-    // No scripts: Azurite needs none of its dependencies' and they are strangers' code.
-    let output = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"])
-        .args(["--omit=dev", "--loglevel=error", "--prefix"])
-        .arg(folder)
-        .arg(format!("azurite@{VERSION}"))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| missing_or(error, "npm", "npm"))?;
-    if output.status.success() { Ok(()) } else { Err(Error::Install(said(&output))) }
-}
-
-fn said(output: &Output) -> String {
-    let text = format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    format!("{}\n{}", output.status, last_lines(text.lines()))
-}
-
 fn last_lines<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> String {
     let mut kept: Vec<&str> = lines.rev().take(OUTPUT_LINES_KEPT).collect();
     kept.reverse();
     kept.join("\n").trim().to_owned()
-}
-
-fn require_node() -> Result<(), Error> {
-    let output = Command::new("node")
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| missing_or(error, "node", "nodejs"))?;
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    match node_major(&version) {
-        Some(major) if major >= NODE_MAJOR_MIN => Ok(()),
-        _ => Err(Error::Missing(format!(
-            "azurite needs Node {NODE_MAJOR_MIN} or newer, and `node --version` says {version:?}: \
-             install a newer package `nodejs`"
-        ))),
-    }
-}
-
-fn node_major(version: &str) -> Option<u32> {
-    version.strip_prefix('v')?.split('.').next()?.parse().ok()
-}
-
-fn missing_or(error: io::Error, program: &str, package: &str) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        Error::Missing(format!(
-            "`{program}` was not found: install the package `{package}` (Node {NODE_MAJOR_MIN} or newer)"
-        ))
-    } else {
-        Error::Io(PathBuf::from(program), error)
-    }
 }
 
 fn command(package: &Path, storage: &Storage) -> Result<Command, Error> {
@@ -334,6 +233,8 @@ fn command(package: &Path, storage: &Storage) -> Result<Command, Error> {
         // Port 0: Azurite takes a free one and says which, so that nobody can take it in between.
         .args(["--blobHost", "127.0.0.1", "--blobPort", "0"])
         .args(["--skipApiVersionCheck", "--silent", "--disableTelemetry"])
+        // Ctrl-C reaches every process of a terminal's group; this one ends after the gateway.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -454,18 +355,6 @@ mod tests {
         let line = "Azurite Blob service successfully listens on http://127.0.0.1:41553";
         assert_eq!(port_in(line), Some(41553));
         assert_eq!(port_in("Azurite Blob service is starting on 127.0.0.1:0"), None);
-    }
-
-    #[test]
-    fn an_old_node_is_told_from_a_new_one() {
-        assert_eq!(node_major("v20.20.2"), Some(20));
-        assert_eq!(node_major("nonsense"), None);
-    }
-
-    #[test]
-    fn a_missing_program_is_named_with_its_package() {
-        let error = missing_or(io::Error::from(io::ErrorKind::NotFound), "npm", "npm");
-        assert!(error.to_string().contains("install the package `npm`"), "{error}");
     }
 
     #[test]
