@@ -14,6 +14,7 @@ mod buckets;
 mod copy;
 mod errors;
 mod harness;
+mod image;
 mod keys;
 mod listing;
 mod metadata;
