@@ -1,12 +1,15 @@
 //! The way to a bucket: found, known, and allowed. There is no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use time::OffsetDateTime;
 
 use crate::access::{self, Action, Caller, Grant, Level, Resource, Role, Standing, Writes};
-use crate::azure::{BlobError, BlobPath, BlobStore, ContainerName, Kind, Metadata, Properties};
+use crate::azure::{
+    BlobError, BlobPath, BlobStore, ContainerName, Kind, LeaseId, Metadata, Properties,
+};
 use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
 use crate::mapping::errors;
@@ -24,6 +27,10 @@ use crate::s3::{Code, Error, headers};
 
 /// How long a change of a container's metadata may take, in seconds; Azure's shortest lease.
 const LEASE_SECONDS: u32 = 15;
+/// How long to wait for a lease that another gateway has, give or take a half.
+const LEASE_WAIT: Duration = Duration::from_millis(200);
+/// How often: longer than the lease of one that was lost.
+const LEASE_TRIES: u32 = 100;
 
 /// A bucket that exists and that the caller was allowed to ask for.
 #[derive(Clone, Debug)]
@@ -173,9 +180,13 @@ impl Gateway {
         freshness: Freshness,
     ) -> Result<Bucket, Error> {
         let name = resource.bucket().ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
+        // Who needs no owner to be allowed, or can be by no owner, is judged before Azure is asked.
+        if !request.caller.user().is_some_and(|user| user.role() == Role::Owner) {
+            let _granted =
+                access::authorise(&request.caller, action, &resource, &Standing::default())?;
+        }
         let absent = || Error::new(Code::NoSuchBucket).detail("BucketName", name.as_str());
         let Some(location) = self.accounts().locate(name) else {
-            may_know(&request.caller, action, resource)?;
             return Err(absent());
         };
         let known = match freshness {
@@ -185,10 +196,7 @@ impl Gateway {
         let known = match known {
             Ok(known) if belongs(&known, name, &location) => known,
             Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
-            Ok(_) | Err(_) => {
-                may_know(&request.caller, action, resource)?;
-                return Err(absent());
-            }
+            Ok(_) | Err(_) => return Err(absent()),
         };
         let standing = standing(&known, &location);
         let grant = access::authorise(&request.caller, action, &resource, &standing)?;
@@ -262,6 +270,12 @@ impl Gateway {
         {
             return Ok(());
         }
+        let known = self.buckets.fresh(&bucket.location).await.map_err(Fault::answer)?;
+        if known.facts.as_ref().is_some_and(|facts| facts.has_reserved_keys) {
+            // Another request has said so just now, and waits as well.
+            tokio::time::sleep(self.buckets.ttl()).await;
+            return Ok(());
+        }
         let id = new_id()?;
         with_container_lease(&bucket.store, bucket.container(), |mut metadata| {
             let facts = BucketFacts::read(&metadata)
@@ -284,15 +298,6 @@ fn standing<'a>(known: &'a Known, location: &Location) -> Standing<'a> {
         owner: known.facts.as_ref().and_then(|facts| facts.owner.as_deref()),
         writes: if location.read_only { Writes::Refused } else { Writes::Allowed },
     }
-}
-
-/// May the caller know that a bucket is not there? As at AWS, those may who have an account; those
-/// with a few rights only where they have them.
-fn may_know(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Error> {
-    if caller.user().is_some_and(|user| user.role() == Role::Owner) {
-        return Ok(());
-    }
-    access::authorise(caller, action, &resource, &Standing::default()).map(|_granted| ())
 }
 
 /// May facts be believed, or have they to be asked for?
@@ -338,6 +343,25 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
+/// The lease of a container, waited for while another gateway has it.
+async fn lease(store: &BlobStore, container: &ContainerName) -> Result<LeaseId, Error> {
+    let mut tries = 0;
+    loop {
+        match store.lease_container(container, LEASE_SECONDS).await {
+            Ok(lease) => return Ok(lease),
+            Err(error) if error.kind() == Kind::LeaseConflict && tries < LEASE_TRIES => {
+                tries += 1;
+                let wait = LEASE_WAIT.mul_f64(0.5 + fastrand::f64());
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) if error.kind() == Kind::LeaseConflict => {
+                return Err(Error::new(Code::OperationAborted).caused_by(error));
+            }
+            Err(error) => return Err(errors::on_service(error)),
+        }
+    }
+}
+
 /// Changes a container's metadata while no other gateway does.
 ///
 /// Azure knows no If-Match on Set Container Metadata; a lease keeps others of us out, and is given
@@ -347,13 +371,7 @@ pub(super) async fn with_container_lease(
     container: &ContainerName,
     change: impl FnOnce(Metadata) -> Result<Metadata, Error>,
 ) -> Result<(), Error> {
-    let lease = store.lease_container(container, LEASE_SECONDS).await.map_err(|error| {
-        if error.kind() == Kind::LeaseConflict {
-            Error::new(Code::OperationAborted).caused_by(error)
-        } else {
-            errors::on_service(error)
-        }
-    })?;
+    let lease = lease(store, container).await?;
     let changed = async {
         let now = store.container(container).await.map_err(errors::on_service)?;
         let metadata = change(now.metadata)?;

@@ -25,6 +25,11 @@ pub fn request_id() -> String {
     HEXUPPER.encode(&fastrand::u64(..).to_be_bytes())
 }
 
+/// The second id, which S3's support asks for; here it tells no more than the first.
+fn host_id(id: &str) -> String {
+    BASE64.encode(id.as_bytes())
+}
+
 /// The document of an error:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses>.
 pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
@@ -36,7 +41,7 @@ pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
         for (element, value) in error.details() {
             document.text(element, value);
         }
-        document.text("Resource", path).text("RequestId", id);
+        document.text("Resource", path).text("RequestId", id).text("HostId", host_id(id));
         body::full(document.finish("Error"))
     };
     let mut answer = Response::new(document);
@@ -129,7 +134,7 @@ impl Seen {
         self.status = answer.status();
         let (mut head, body) = answer.into_parts();
         let id = HeaderValue::from_str(&self.id);
-        let host_id = HeaderValue::from_str(&BASE64.encode(self.id.as_bytes()));
+        let host_id = HeaderValue::from_str(&host_id(&self.id));
         if let (Ok(id), Ok(host_id)) = (id, host_id) {
             head.headers.insert(headers::REQUEST_ID, id);
             head.headers.insert(headers::HOST_ID, host_id);

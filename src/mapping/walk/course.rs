@@ -138,7 +138,9 @@ impl Listing {
                 && !matches!(character, '0'..='9' | 'A'..='F' | '\\')
                 && !escape::is_stem(character)
         };
-        self.delimiter.as_deref().is_some_and(|text| text.chars().all(means_the_same))
+        // Azurite cuts after the first character of a longer one, and then keys would be missed.
+        let one = |text: &str| text.chars().count() == 1;
+        self.delimiter.as_deref().is_some_and(|text| one(text) && text.chars().all(means_the_same))
     }
 }
 

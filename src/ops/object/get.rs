@@ -206,6 +206,12 @@ fn pass_on(
         return Ok(answer);
     }
     let span = range.map(|(first, last, _)| (first, last));
+    if let (Some(range), Some((first, last))) = (read.range, span)
+        && first > last
+    {
+        // Azurite answers 206 with no bytes where the service answers 416.
+        return Err(range.not_satisfiable(properties.content_length));
+    }
     let (first, end) = span
         .map_or((0, properties.content_length), |(first, last)| (first, last.saturating_add(1)));
     let pinned = Pinned {
