@@ -22,5 +22,6 @@ mod metadata;
 mod multidelete;
 mod native;
 mod objects;
+mod process;
 mod streaming;
 mod tidy;
