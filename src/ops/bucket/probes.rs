@@ -97,8 +97,7 @@ pub(in crate::ops) async fn run(
         | Answer::Empty(_)
         | Answer::Location
         | Answer::BucketAcl
-        | Answer::Payer
-        | Answer::Uploads => {
+        | Answer::Payer => {
             let bucket = gateway.open_bucket(&request, action).await?;
             on_bucket(gateway, &bucket, answer)?
         }

@@ -269,7 +269,9 @@ fn answer(
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
     };
     let mut answer = described.write(answer, properties);
-    if span.is_none() {
+    if let Some(part) = part {
+        answer = part.write(answer);
+    } else if span.is_none() {
         answer = described.write_checksum(answer, &read.headers);
     }
     if let Some(headers) = answer.headers_mut() {
