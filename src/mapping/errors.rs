@@ -34,11 +34,14 @@ pub fn on_object(error: BlobError, bucket: &BucketName, key: &ObjectKey) -> Erro
 
 /// A failure that has nothing to do with what a client named.
 pub fn on_service(error: BlobError) -> Error {
-    match code_of(error.kind()) {
-        Code::SlowDown => explain(Code::SlowDown, error),
-        Code::ServiceUnavailable => explain(Code::ServiceUnavailable, error),
-        _ => explain(Code::InternalError, error),
-    }
+    later(&error).caused_by(error)
+}
+
+/// The answer to a client that may ask again later, where the failure is none of its own.
+pub fn later(error: &BlobError) -> Error {
+    let code = code_of(error.kind());
+    let passing = matches!(code, Code::SlowDown | Code::ServiceUnavailable);
+    answer(if passing { code } else { Code::InternalError }, error)
 }
 
 /// The code of each kind.
@@ -77,16 +80,15 @@ fn code_of(kind: Kind) -> Code {
 }
 
 fn explain(code: Code, error: BlobError) -> Error {
-    let found = Error::new(code);
-    let found = match code {
-        Code::SlowDown | Code::ServiceUnavailable => {
-            let seconds = match error.kind() {
-                Kind::ContainerBeingDeleted => DELETED_SECONDS,
-                _ => error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs().max(1)),
-            };
-            found.header(header::RETRY_AFTER, HeaderValue::from(seconds))
-        }
-        _ => found,
-    };
-    found.caused_by(error)
+    answer(code, &error).caused_by(error)
+}
+
+fn answer(code: Code, error: &BlobError) -> Error {
+    if !matches!(code, Code::SlowDown | Code::ServiceUnavailable) {
+        return Error::new(code);
+    }
+    let asked = error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs().max(1));
+    let deleted = error.kind() == Kind::ContainerBeingDeleted;
+    let seconds = if deleted { DELETED_SECONDS } else { asked };
+    Error::new(code).header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }

@@ -10,6 +10,7 @@ use moka::future::Cache;
 
 use crate::azure::{BlobError, ContainerName, Kind};
 use crate::mapping::bucket_facts::BucketFacts;
+use crate::mapping::errors;
 use crate::ops::accounts::Location;
 use crate::s3::{Code, Error};
 
@@ -92,25 +93,19 @@ impl std::error::Error for Fault {}
 impl Fault {
     /// What a client is told, who asked for a bucket.
     pub fn answer(self: Arc<Self>) -> Error {
-        let code = match &*self {
-            Self::Absent => Code::NoSuchBucket,
-            Self::Azure(error) => match error.kind() {
-                Kind::Throttled | Kind::ServerFailed | Kind::ContainerBeingDeleted => {
-                    Code::SlowDown
-                }
-                _ => Code::ServiceUnavailable,
-            },
-            Self::Unreadable(_) => Code::InternalError,
+        let error = match &*self {
+            Self::Absent => Error::new(Code::NoSuchBucket),
+            Self::Azure(error) => errors::later(error),
+            Self::Unreadable(_) => Error::new(Code::InternalError),
         };
-        Error::new(code).caused_by(self)
+        error.caused_by(self)
     }
 }
 
 async fn load(location: &Location) -> Result<Known, Fault> {
     let found = location.account.store.container(&location.container).await;
-    let properties = found.map_err(|error| match error.kind() {
-        Kind::NoSuchContainer | Kind::ContainerBeingDeleted => Fault::Absent,
-        _ => Fault::Azure(error),
+    let properties = found.map_err(|error| {
+        if error.kind() == Kind::NoSuchContainer { Fault::Absent } else { Fault::Azure(error) }
     })?;
     let facts = BucketFacts::read(&properties.metadata)
         .map_err(|unreadable| Fault::Unreadable(unreadable.to_string()))?;

@@ -52,18 +52,19 @@ impl Gateway {
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
-            Operation::CreateMultipartUpload => multipart::create::run(self, request).await,
-            Operation::UploadPart => multipart::upload_part::run(self, request).await,
-            Operation::UploadPartCopy => multipart::upload_part_copy::run(self, request).await,
-            Operation::CompleteMultipartUpload => multipart::complete::run(self, request).await,
-            Operation::AbortMultipartUpload => multipart::abort::run(self, request).await,
-            Operation::ListParts => multipart::list_parts::run(self, request).await,
-            Operation::ListMultipartUploads => multipart::list_uploads::run(self, request).await,
-            Operation::CorsPreflight => Err(bucket::probes::no_cors()),
-            other => match bucket::probes::answer(other) {
-                Some(answer) => bucket::probes::run(self, request, answer).await,
-                None => Err(other.refusal()),
-            },
+            _ if multipart::is_of(operation) => multipart::dispatch(self, request).await,
+            _ => self.probe(request).await,
+        }
+    }
+
+    /// What is answered of what nobody has configured; all else is refused by name.
+    async fn probe(&self, request: Request) -> Result<Response<Body>, Error> {
+        if request.operation == Operation::CorsPreflight {
+            return Err(bucket::probes::no_cors());
+        }
+        match bucket::probes::answer(request.operation) {
+            Some(answer) => bucket::probes::run(self, request, answer).await,
+            None => Err(request.operation.refusal()),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The way to a bucket: found, known, and allowed. There is no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use time::OffsetDateTime;
 
 use crate::access::{self, Action, Caller, Grant, Level, Resource, Role, Standing, Writes};
-use crate::azure::{BlobError, BlobPath, BlobStore, ContainerName, Kind, Metadata, Properties};
+use crate::azure::{
+    BlobError, BlobPath, BlobStore, ContainerName, Kind, LeaseId, Metadata, Properties,
+};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
 use crate::mapping::errors;
@@ -25,6 +28,10 @@ use crate::s3::{Code, Error, headers};
 
 /// How long a change of a container's metadata may take, in seconds; Azure's shortest lease.
 const LEASE_SECONDS: u32 = 15;
+/// How long to wait for a lease that another gateway has, give or take a half.
+const LEASE_WAIT: Duration = Duration::from_millis(200);
+/// How often: longer than the lease of one that was lost.
+const LEASE_TRIES: u32 = 100;
 
 /// A bucket that exists and that the caller was allowed to ask for.
 #[derive(Clone, Debug)]
@@ -65,6 +72,18 @@ impl Bucket {
     /// The canonical id of its owner.
     pub fn owner(&self) -> Option<&str> {
         self.known.facts.as_ref().and_then(|facts| facts.owner.as_deref())
+    }
+
+    /// May the caller do this to one more key?
+    pub(super) fn allow(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
+        let standing = standing(&self.known, &self.location);
+        access::authorise(caller, action, &Resource::Object(&self.name, key), &standing)
+            .map(|_granted| ())
     }
 
     /// The blob of a key.
@@ -112,7 +131,7 @@ impl Gateway {
             Level::Object => Resource::SomeKeys(name),
             Level::Service | Level::Bucket => Resource::Bucket(name),
         };
-        self.open(request, name, action, resource, Freshness::Cached).await
+        self.open(request, action, resource, Freshness::Cached).await
     }
 
     /// The same, as it is now.
@@ -122,7 +141,7 @@ impl Gateway {
         action: Action,
     ) -> Result<Bucket, Error> {
         let name = target_bucket(request)?;
-        self.open(request, name, action, Resource::SomeKeys(name), Freshness::Now).await
+        self.open(request, action, Resource::SomeKeys(name), Freshness::Now).await
     }
 
     /// The bucket and the key that a request is aimed at.
@@ -135,7 +154,7 @@ impl Gateway {
             return Err(Error::new(Code::MethodNotAllowed));
         };
         let resource = Resource::Object(name, key);
-        let bucket = self.open(request, name, action, resource, Freshness::Cached).await?;
+        let bucket = self.open(request, action, resource, Freshness::Cached).await?;
         Ok((bucket, key.clone()))
     }
 
@@ -147,8 +166,7 @@ impl Gateway {
         key: &ObjectKey,
     ) -> Result<Bucket, Error> {
         let resource = Resource::Object(name, key);
-        let bucket =
-            self.locate(request, name, Action::GetObject, resource, Freshness::Cached).await?;
+        let bucket = self.locate(request, Action::GetObject, resource, Freshness::Cached).await?;
         check_owner(request, &headers::EXPECTED_SOURCE_BUCKET_OWNER, &bucket)?;
         Ok(bucket)
     }
@@ -156,12 +174,11 @@ impl Gateway {
     async fn open(
         &self,
         request: &Request,
-        name: &BucketName,
         action: Action,
         resource: Resource<'_>,
         freshness: Freshness,
     ) -> Result<Bucket, Error> {
-        let bucket = self.locate(request, name, action, resource, freshness).await?;
+        let bucket = self.locate(request, action, resource, freshness).await?;
         check_owner(request, &headers::EXPECTED_BUCKET_OWNER, &bucket)?;
         Ok(bucket)
     }
@@ -170,14 +187,18 @@ impl Gateway {
     async fn locate(
         &self,
         request: &Request,
-        name: &BucketName,
         action: Action,
         resource: Resource<'_>,
         freshness: Freshness,
     ) -> Result<Bucket, Error> {
+        let name = resource.bucket().ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
+        // Who needs no owner to be allowed, or can be by no owner, is judged before Azure is asked.
+        if !request.caller.user().is_some_and(|user| user.role() == Role::Owner) {
+            let _granted =
+                access::authorise(&request.caller, action, &resource, &Standing::default())?;
+        }
         let absent = || Error::new(Code::NoSuchBucket).detail("BucketName", name.as_str());
         let Some(location) = self.accounts().locate(name) else {
-            may_know(&request.caller, action, resource)?;
             return Err(absent());
         };
         let known = match freshness {
@@ -187,28 +208,12 @@ impl Gateway {
         let known = match known {
             Ok(known) if belongs(&known, name, &location) => known,
             Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
-            Ok(_) | Err(_) => {
-                may_know(&request.caller, action, resource)?;
-                return Err(absent());
-            }
+            Ok(_) | Err(_) => return Err(absent()),
         };
         let standing = standing(&known, &location);
         let grant = access::authorise(&request.caller, action, &resource, &standing)?;
-        let store = location.account.store.for_request(request.id.clone());
+        let store = location.account.store.for_request(Arc::clone(&request.id));
         Ok(Bucket { _grant: grant, name: name.clone(), location, known, store })
-    }
-
-    /// May the caller do this to one more key of an opened bucket?
-    pub(super) fn allow_key(
-        &self,
-        request: &Request,
-        bucket: &Bucket,
-        action: Action,
-        key: &ObjectKey,
-    ) -> Result<(), Error> {
-        let resource = Resource::Object(&bucket.name, key);
-        let standing = standing(&bucket.known, &bucket.location);
-        access::authorise(&request.caller, action, &resource, &standing).map(|_granted| ())
     }
 
     /// Where a bucket will be that the caller may create.
@@ -226,17 +231,6 @@ impl Gateway {
         let _granted =
             access::authorise(&request.caller, action, &Resource::Bucket(name), &standing)?;
         Ok((name.clone(), location.ok_or_else(taken)?))
-    }
-
-    /// May the caller ask for the list of buckets at all?
-    pub(super) fn allow_listing_buckets(&self, request: &Request) -> Result<(), Error> {
-        let (action, standing) = (Action::ListAllMyBuckets, Standing::default());
-        access::authorise(&request.caller, action, &Resource::Service, &standing).map(|_granted| ())
-    }
-
-    /// Does a bucket show in the caller's list?
-    pub(super) fn may_see(&self, caller: &Caller, name: &BucketName, owner: Option<&str>) -> bool {
-        access::may_see(caller, name, owner)
     }
 
     /// What a failure at Azure means to a client that asked for an object.
@@ -288,6 +282,12 @@ impl Gateway {
         {
             return Ok(());
         }
+        let known = self.buckets.fresh(&bucket.location).await.map_err(Fault::answer)?;
+        if known.facts.as_ref().is_some_and(|facts| facts.has_reserved_keys) {
+            // Another request has said so just now, and waits as well.
+            tokio::time::sleep(self.buckets.ttl()).await;
+            return Ok(());
+        }
         let id = new_id()?;
         with_container_lease(&bucket.store, bucket.container(), |mut metadata| {
             let facts = BucketFacts::read(&metadata)
@@ -310,15 +310,6 @@ fn standing<'a>(known: &'a Known, location: &Location) -> Standing<'a> {
         owner: known.facts.as_ref().and_then(|facts| facts.owner.as_deref()),
         writes: if location.read_only { Writes::Refused } else { Writes::Allowed },
     }
-}
-
-/// May the caller know that a bucket is not there? As at AWS, those may who have an account; those
-/// with a few rights only where they have them.
-fn may_know(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Error> {
-    if caller.user().is_some_and(|user| user.role() == Role::Owner) {
-        return Ok(());
-    }
-    access::authorise(caller, action, &resource, &Standing::default()).map(|_granted| ())
 }
 
 /// May facts be believed, or have they to be asked for?
@@ -364,6 +355,25 @@ pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
+/// The lease of a container, waited for while another gateway has it.
+async fn lease(store: &BlobStore, container: &ContainerName) -> Result<LeaseId, Error> {
+    let mut tries = 0;
+    loop {
+        match store.lease_container(container, LEASE_SECONDS).await {
+            Ok(lease) => return Ok(lease),
+            Err(error) if error.kind() == Kind::LeaseConflict && tries < LEASE_TRIES => {
+                tries += 1;
+                let wait = LEASE_WAIT.mul_f64(0.5 + fastrand::f64());
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) if error.kind() == Kind::LeaseConflict => {
+                return Err(Error::new(Code::OperationAborted).caused_by(error));
+            }
+            Err(error) => return Err(errors::on_service(error)),
+        }
+    }
+}
+
 /// Changes a container's metadata while no other gateway does.
 ///
 /// Azure knows no If-Match on Set Container Metadata; a lease keeps others of us out, and is given
@@ -373,13 +383,7 @@ pub(super) async fn with_container_lease(
     container: &ContainerName,
     change: impl FnOnce(Metadata) -> Result<Metadata, Error>,
 ) -> Result<(), Error> {
-    let lease =
-        store.lease_container(container, LEASE_SECONDS).await.map_err(|error| {
-            match error.kind() {
-                Kind::LeaseConflict => Error::new(Code::OperationAborted).caused_by(error),
-                _ => errors::on_service(error),
-            }
-        })?;
+    let lease = lease(store, container).await?;
     let changed = async {
         let now = store.container(container).await.map_err(errors::on_service)?;
         let metadata = change(now.metadata)?;

@@ -151,7 +151,7 @@ codes! {
     InvalidAccessKeyId, FORBIDDEN, "The AWS Access Key Id you provided does not exist in our records.";
     InvalidArgument, BAD_REQUEST, "Invalid Argument";
     InvalidBucketName, BAD_REQUEST, "The specified bucket is not valid.";
-    InvalidChunkSizeError, FORBIDDEN, "Only the last chunk is allowed to have a size less than 8192 bytes";
+    InvalidChunkSizeError, BAD_REQUEST, "Only the last chunk is allowed to have a size less than 8192 bytes";
     InvalidDigest, BAD_REQUEST, "The Content-MD5 you specified was invalid.";
     InvalidLocationConstraint, BAD_REQUEST, "The specified location-constraint is not valid";
     InvalidObjectState, FORBIDDEN, "The operation is not valid for the object's storage class";

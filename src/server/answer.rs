@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::request::Parts;
 use bytes::Bytes;
-use data_encoding::{BASE64, HEXUPPER};
+use data_encoding::HEXUPPER;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -121,7 +121,7 @@ impl Seen {
         self.status = answer.status();
         let (mut head, body) = answer.into_parts();
         let id = HeaderValue::from_str(&self.id);
-        let host_id = HeaderValue::from_str(&BASE64.encode(self.id.as_bytes()));
+        let host_id = HeaderValue::from_str(&xml::host_id(&self.id));
         if let (Ok(id), Ok(host_id)) = (id, host_id) {
             head.headers.insert(headers::REQUEST_ID, id);
             head.headers.insert(headers::HOST_ID, host_id);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use crate::s3::body::{Body, BoxError, Stalled};
 
 /// How much of a body is read that nobody wanted, in bytes.
-const DRAIN_BYTES_MAX: u64 = 2 * 1024 * 1024;
+const DRAIN_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -42,20 +42,22 @@ impl Unread {
         if waits_to_send && !touched {
             return false;
         }
-        let drained = async {
-            let mut read = 0;
-            while let Some(frame) = body.frame().await {
-                let Ok(frame) = frame else { return false };
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                read += u64::try_from(length).unwrap_or(u64::MAX);
-                if read > DRAIN_BYTES_MAX {
-                    return false;
-                }
-            }
-            true
-        };
+        let drained = drain(&mut body);
         tokio::time::timeout(DRAIN_DEADLINE, drained).await.unwrap_or(false)
     }
+}
+
+/// Reads to the end, if that is not far. Was it reached?
+async fn drain(body: &mut AxumBody) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > DRAIN_BYTES_MAX {
+            return false;
+        }
+    }
+    true
 }
 
 /// A body that stalls for at most `idle`, and what is left of it.

@@ -51,6 +51,14 @@ impl Fort {
         assert_eq!(self.proxy.calls().await, [], "{what}");
     }
 
+    /// For a stranger the gateway looks at the bucket (it may be open to all), at nothing else.
+    async fn only_buckets_were_looked_up(&self, what: &str) {
+        for call in self.proxy.calls().await {
+            let is_look = call.method == http::Method::HEAD && call.restype == "container";
+            assert!(is_look, "{what}: {call:?}");
+        }
+    }
+
     /// The object is as it was.
     async fn stands(&self, what: &str) {
         assert_eq!(self.client.get(&self.at).ok().await.text(), "old", "{what}");
@@ -83,7 +91,7 @@ async fn the_tests_own_signer_signs_as_aws_sigv4_does() {
         ("PUT", "/b/a%20b%2Bc/%C3%BC", vec![("x-amz-meta-a", "1  2"), ("content-type", "text/x")]),
         ("GET", "/b?list-type=2&prefix=a%2Fb&delimiter=%2F", vec![]),
         ("POST", "/b?delete=", vec![("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")]),
-        ("GET", "/b/..%2Fx", vec![("range", "bytes=0-1")]),
+        ("GET", "/b/../x//y/", vec![("range", "bytes=0-1")]),
     ] {
         let (at, query) = target.split_once('?').unwrap_or((target, ""));
         let mut request = fort.client.request(method, at);
@@ -161,14 +169,19 @@ async fn c01_c03_a_bad_signature_is_refused_with_every_kind_of_payload() {
         if matches!(kind, Payload::Streaming(kind) if kind.has_trailer()) {
             put = put.trailer(crc, &crc32(b"new"));
         }
+        // Without the header it may also be that the signer knew a hash and kept it for himself.
+        let wanted = match kind {
+            Payload::NoHeader => &[MISMATCH[0], (400, "InvalidRequest")][..],
+            _ => MISMATCH,
+        };
         let answer = put.clone().prepare().bad_signature().send().await;
-        fort.refused(&what, answer, MISMATCH).await;
+        fort.refused(&what, answer, wanted).await;
         let wrong_secret = put.clone().sign(|signer| signer.secret = "wrong".to_owned());
-        fort.refused(&what, wrong_secret.send().await, MISMATCH).await;
+        fort.refused(&what, wrong_secret.send().await, wanted).await;
         let unknown = put.clone().sign(|signer| signer.id = "AKNOBODY".to_owned());
         fort.refused(&what, unknown.send().await, &[(403, "InvalidAccessKeyId")]).await;
         let anonymous = put.clone().prepare().remove("authorization").send().await;
-        fort.refused(&what, anonymous, DENIED).await;
+        fort.refused(&what, anonymous, &[DENIED[0], (400, "InvalidRequest")]).await;
         fort.stands(&what).await;
         // Positive control.
         put.ok().await;
@@ -199,7 +212,10 @@ async fn c03_no_operation_is_open() {
         let answer = request.request.clone().presign(60).bad_signature().send().await;
         fort.refused(&what, answer, wanted).await;
         let answer = request.request.prepare().remove("authorization").send().await;
-        fort.refused(&what, answer, &[(403, "AccessDenied"), (403, "")]).await;
+        fort.only_buckets_were_looked_up(&what).await;
+        // That an operation is not built is no secret.
+        let wanted = &[(403, "AccessDenied"), (403, ""), (501, "NotImplemented")];
+        fort.refused(&what, answer, wanted).await;
     }
     fort.stands("all operations").await;
 }
@@ -277,7 +293,6 @@ const STEERING: &[(&str, &str)] = &[
     ("x-amz-trailer", "x-amz-checksum-crc32"),
     ("x-amz-bypass-governance-retention", "true"),
     ("x-amz-expected-bucket-owner", "alice"),
-    ("x-amz-security-token", "token"),
     ("x-amz-foo", "bar"),
 ];
 
@@ -659,6 +674,10 @@ async fn c21_the_hash_of_the_body_is_one_or_a_word_that_we_know() {
         assert!(answer.status == status || answer.status == 501, "{text}: {answer:?}");
         answer.error();
     }
+    // Without the header only the hash of nothing can be meant.
+    let mut silent = fort.put().prepare();
+    silent = silent.remove("x-amz-content-sha256");
+    fort.refused("silent", silent.send().await, &[(400, "InvalidRequest"), MISMATCH[0]]).await;
     fort.stands("hash").await;
     // Upper case is the same number; both answers are defensible, silence about a mismatch is not.
     let answer = fort.put().payload(Payload::Text(upper)).send().await;
@@ -757,6 +776,6 @@ async fn c52_a_stranger_learns_nothing() {
         }
     }
     stranger.get("/").refused(403, "AccessDenied").await;
-    fort.nothing_reached_azure("strangers").await;
+    fort.only_buckets_were_looked_up("strangers").await;
     drop(fort.gateway);
 }

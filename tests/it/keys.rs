@@ -254,6 +254,9 @@ async fn c49_c50_c51_every_key_is_itself_through_every_operation() {
     let second = bucket(&client).await;
     let keys = nasty();
 
+    for bucket in [&first, &second] {
+        client.put(&path(bucket, "\0")).body("\0").ok().await;
+    }
     let (at, by) = (first.clone(), client.clone());
     each(&keys, move |key| {
         let put = by.put(&path(&at, &key)).body(&key);
@@ -339,6 +342,25 @@ async fn keys_stand_in_xml_as_they_are() {
     let mut want: Vec<_> = keys.map(str::to_owned).into();
     want.sort();
     assert_eq!(page.texts("Contents/Key"), want);
+}
+
+/// Keys that Azure cannot hold need a word in the container before the first of them is written: who
+/// comes at the same time waits for it.
+#[tokio::test]
+async fn the_first_strange_keys_may_come_at_once() {
+    let (gateway, client, bucket) = stand().await;
+    let replica = gateway.replica().await;
+    let other = replica.client(ALICE);
+    let keys: Vec<_> = (0..12).map(|number| format!("a\n{number:02}")).collect();
+    let puts = keys.iter().enumerate().map(|(number, key)| {
+        let client = if number % 2 == 0 { &client } else { &other };
+        spawn(client.put(&path(&bucket, key)).body(key).send())
+    });
+    for put in puts.collect::<Vec<_>>() {
+        put.await.unwrap().expect_success();
+    }
+    assert_eq!(listed(&client, &bucket).await, keys);
+    assert_eq!(listed(&other, &bucket).await, keys);
 }
 
 /// Each of them alone: what is written under one is not there under the other.
@@ -490,7 +512,7 @@ async fn a_prefix_may_be_any_key() {
         ["\\x", "a\\b", "a\nb", "..", "a.", "a./b", "\u{1f600}/x", "a//b", "a+b", "%41", "\0"]
     {
         client.put(&path(&bucket, key)).ok().await;
-        let list = client.get(&format!("/{bucket}")).query("prefix", key);
+        let list = client.get(&format!("/{bucket}")).query("list-type", 2).query("prefix", key);
         let page = list.query("encoding-type", "url").ok().await.xml();
         let found: Vec<_> = page.texts("Contents/Key").iter().map(|key| decoded(key)).collect();
         assert!(found.contains(&key.to_owned()), "{key:?}: {found:?}");

@@ -21,3 +21,4 @@ mod multidelete;
 mod native;
 mod objects;
 mod streaming;
+mod tidy;

@@ -221,9 +221,10 @@ async fn writes_obey_their_conditions() {
     let next = put("3").header("if-match", &etag).ok().await.at("etag").to_owned();
     put("4").header("if-match", &etag).refused(412, "PreconditionFailed").await;
     put("5").header("if-match", next.trim_matches('"')).ok().await;
-    // S3 knows no other value here.
-    let other = put("6").header("if-none-match", &next).send().await;
-    assert_eq!(other.status, 501, "{other:?}");
+    // AWS knows no other value than the star here; as Ceph does, the gateway takes ETags too.
+    let now = client.head(&at).ok().await.at("etag").to_owned();
+    put("6").header("if-none-match", &now).refused(412, "PreconditionFailed").await;
+    put("5").header("if-none-match", &next).ok().await;
     assert_eq!(client.get(&at).ok().await.text(), "5");
     // Large bodies take another way and obey all the same.
     let large = noise(17 * 1024 * 1024);

@@ -96,7 +96,8 @@ pub(super) fn fit(bound: String) -> Option<String> {
         kept.push(HIGH_FIRST);
         return Some(kept);
     }
-    behind(&kept)
+    // Behind U+D7FF is a pair, which may be too long by one.
+    behind(&kept).and_then(fit)
 }
 
 #[cfg(test)]
@@ -132,6 +133,7 @@ mod tests {
         assert_eq!(fit(format!("{long}bc")), Some(format!("{long}c")));
         // Half of a pair had room.
         assert_eq!(fit(format!("{long}\u{10000}")), Some(format!("{long}\u{E001}")));
+        assert_eq!(fit(format!("{long}\u{D7FF}b")), Some(format!("{long}\u{E001}")));
         assert_eq!(fit("\u{FFFD}".repeat(1025)), None);
     }
 

@@ -138,7 +138,9 @@ impl Listing {
                 && !matches!(character, '0'..='9' | 'A'..='F' | '\\')
                 && !escape::is_stem(character)
         };
-        self.delimiter.as_deref().is_some_and(|text| text.chars().all(means_the_same))
+        // Azurite cuts after the first character of a longer one, and then keys would be missed.
+        let one = |text: &str| text.chars().count() == 1;
+        self.delimiter.as_deref().is_some_and(|text| one(text) && text.chars().all(means_the_same))
     }
 }
 
@@ -209,7 +211,10 @@ impl Course {
     /// The leg that comes next at `cursor`; nothing at the end of the listing.
     pub(super) fn leg(&self, cursor: &Cursor) -> Option<Leg> {
         match self.range {
-            Range::Plain => self.plain_leg(&settle(cursor)),
+            Range::Plain => {
+                let (parent, leg) = self.plain_leg(&settle(cursor))?;
+                Some(self.within(cursor, parent, leg))
+            }
             Range::Reserved => self.packed_leg(cursor),
         }
     }
@@ -236,17 +241,16 @@ impl Course {
         (if is_common { Cursor::Past(last) } else { Cursor::After(last) }, held)
     }
 
-    fn plain_leg(&self, cursor: &Cursor) -> Option<Leg> {
+    /// The leg at `cursor`, and how many bytes the text has below which it is.
+    fn plain_leg(&self, cursor: &Cursor) -> Option<(usize, Leg)> {
         let from = self.listing.prefix.len();
         let (text, start) = match cursor {
-            Cursor::Start => return Some(self.whole(self.first())),
-            Cursor::High(parent) => {
-                return Some(self.within(cursor, parent.len(), self.high(parent)));
-            }
+            Cursor::Start => return Some((from, self.whole(self.first()))),
+            Cursor::High(parent) => return Some((parent.len(), self.high(parent))),
             Cursor::Past(text) if text.len() <= from => return None,
             Cursor::Past(text) => {
                 if let Some(parent) = text.strip_suffix(HIGH_LAST) {
-                    return Some(self.within(cursor, parent.len(), self.pairs(parent)));
+                    return Some((parent.len(), self.pairs(parent)));
                 }
                 (text, Start::at(self.end(text)))
             }
@@ -262,7 +266,7 @@ impl Course {
                 (at, Leg { start, is_detour: false, ..leg })
             }
         };
-        Some(self.within(cursor, at, leg))
+        Some((at, leg))
     }
 
     /// All that is listed, from `start` on.
@@ -313,8 +317,9 @@ impl Course {
                 &high
             }
         };
-        let common = self.listing.common_prefix(text).filter(|common| common.len() < text.len());
-        let Some(common) = common else { return leg };
+        // Below one that is no beginning of a name, there is nothing.
+        let is_above = |common: &&str| common.len() < text.len() && escape::open(common).is_ok();
+        let Some(common) = self.listing.common_prefix(text).filter(is_above) else { return leg };
         let deeper = parent >= common.len();
         Leg {
             shape: Shape::Flat,

@@ -37,7 +37,7 @@ impl Azure {
             )
         };
         assert!(!ask.prefix.contains(refused), "{ask:?}");
-        for text in ask.start_from.iter() {
+        if let Some(text) = &ask.start_from {
             assert!(!text.contains(refused) && text.encode_utf16().count() <= 1024, "{ask:?}");
         }
         let cut = self.cuts.get(self.asked.len()).copied().unwrap_or(usize::MAX);
@@ -188,11 +188,18 @@ fn text(longest: usize) -> impl Strategy<Value = String> {
 
 /// Few characters, so that keys share prefixes: in every place low, high and pair.
 fn crowded(longest: usize) -> impl Strategy<Value = String> {
-    vec(select(vec!["a", "/", "\u{FF08}", "😀", "."]), 0..=longest).prop_map(|p| p.concat())
+    vec(select(vec!["a", "/", "\u{FF08}", "😀", ".", "\t", "\u{FFFF}"]), 0..=longest)
+        .prop_map(|p| p.concat())
 }
 
 fn any_text(longest: usize) -> impl Strategy<Value = String> {
     prop_oneof![text(longest), crowded(longest)]
+}
+
+/// Texts, and those behind a folder of one character: inside common prefixes.
+fn afters() -> impl Strategy<Value = String> {
+    let inside = (nasty(), any_text(3)).prop_map(|(first, rest)| format!("{first}/{rest}"));
+    prop_oneof![any_text(4), inside]
 }
 
 fn keys() -> impl Strategy<Value = Vec<String>> {
@@ -218,12 +225,43 @@ fn cases() -> u32 {
 }
 
 proptest! {
+    /// Names and bounds at the most that Azure takes.
+    #[test]
+    fn the_longest_names_are_listed_as_well(
+        ends in keys(), after in option::of(any_text(4)), max_keys in 1..5_usize,
+        room in 0..12_usize, delimiter in delimiters(),
+    ) {
+        let base = "b".repeat(1024 - room);
+        let mut keys: Vec<String> = ends.iter().map(|end| format!("{base}{end}")).collect();
+        keys.retain(|key| key.len() <= 1024);
+        let (mut azure, has_reserved) = container(&KeySpace::whole(), &keys);
+        let mut input = WalkInput {
+            after: after.map(|after| format!("{base}{after}")),
+            has_reserved,
+            ..input("", None, &delimiter.unwrap_or_default(), max_keys)
+        };
+        let expected = model(&keys, &input);
+        let mut listed = Vec::new();
+        loop {
+            let page = walk(&mut azure, input.clone());
+            listed.extend(page.found.iter().map(|found| found.text().to_owned()));
+            if !page.truncated {
+                break;
+            }
+            prop_assert!(listed.len() <= expected.len());
+            input.after = page.last().map(str::to_owned);
+        }
+        prop_assert_eq!(listed, expected);
+    }
+}
+
+proptest! {
     #![proptest_config(proptest::test_runner::Config { cases: cases(), ..Default::default() })]
 
     #[test]
     fn all_pages_together_are_the_listing(
         keys in keys(), space in spaces(), prefix in option::of(any_text(2)),
-        after in option::of(any_text(4)), delimiter in delimiters(), max_keys in 1..12_usize,
+        after in option::of(afters()), delimiter in delimiters(), max_keys in 1..12_usize,
         cuts in vec(0..7_usize, 0..40), neighbours in any::<bool>(),
     ) {
         let (mut azure, has_reserved) = container(&space, &keys);
@@ -354,6 +392,20 @@ fn a_common_prefix_with_all_kinds_left_in_it_is_shown_once() {
     for delimiter in ["/", "d/"] {
         let page = walk(&mut azure, input("", Some("d/\u{FF08}1"), delimiter, 10));
         assert_eq!(texts(&page), ["d/"]);
+    }
+}
+
+#[test]
+fn an_after_that_is_no_name_is_inside_its_common_prefix() {
+    let (mut azure, _) = container(&KeySpace::whole(), &["a", "d/x", "e"].map(str::to_owned));
+    for (after, expected) in [
+        ("d/\t", &["d/", "e"][..]),
+        ("d/\u{FFFF}", &["e"]),
+        ("\t/x", &["a", "d/", "e"]),
+        ("d\t/x", &["d/", "e"]),
+    ] {
+        let page = walk(&mut azure, input("", Some(after), "/", 10));
+        assert_eq!(texts(&page), expected, "{after:?}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! `CreateBucket`: a container that carries a new bucket id and its owner.
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode, header};
 
 use crate::access::Action;
@@ -31,7 +33,7 @@ pub(in crate::ops) async fn run(
     let facts = BucketFacts::created(new_id()?, &name, owner.clone(), request.now);
     let mut metadata = Metadata::new();
     facts.write(&mut metadata);
-    let store = location.account.store.for_request(request.id.clone());
+    let store = location.account.store.for_request(Arc::clone(&request.id));
     match store.create_container(&location.container, &metadata).await {
         Ok(_) => {}
         Err(error) if error.kind() == Kind::ContainerExists => {
@@ -124,7 +126,7 @@ async fn again(
 
 /// Writes an owner, and an id where there is none, beside what Azure tools keep in the metadata.
 async fn claim(request: &Request, location: &Location, new: BucketFacts) -> Result<(), Error> {
-    let store = location.account.store.for_request(request.id.clone());
+    let store = location.account.store.for_request(Arc::clone(&request.id));
     with_container_lease(&store, &location.container, |mut metadata: Metadata| {
         let old = BucketFacts::read(&metadata)
             .map_err(|unreadable| Error::new(Code::InternalError).caused_by(unreadable))?;

@@ -1,11 +1,13 @@
 //! `ListBuckets`: the containers of all accounts that are buckets of the caller's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::time::OffsetDateTime;
 use data_encoding::BASE64URL_NOPAD;
 use http::{Response, StatusCode, header};
 
+use crate::access::{self, Action, Resource, Standing};
 use crate::azure::{ContainerEntry, ListContainers};
 use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::{errors, names};
@@ -26,11 +28,16 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let asked = Asked::read(gateway, &request)?;
     let accounts = gateway.accounts();
-    gateway.allow_listing_buckets(&request)?;
+    let _granted = access::authorise(
+        &request.caller,
+        Action::ListAllMyBuckets,
+        &Resource::Service,
+        &Standing::default(),
+    )?;
     let mut buckets = BTreeMap::new();
     if asked.region {
         for account in accounts.all() {
-            list(gateway, &request, &accounts, account, &mut buckets).await?;
+            list(&request, &accounts, account, &mut buckets).await?;
         }
         routed(gateway, &request, &accounts, &mut buckets).await?;
     }
@@ -92,25 +99,23 @@ type Buckets = BTreeMap<BucketName, OffsetDateTime>;
 
 /// Adds the buckets of one account.
 async fn list(
-    gateway: &Gateway,
     request: &Request,
     accounts: &Accounts,
     account: &Account,
     buckets: &mut Buckets,
 ) -> Result<(), Error> {
     let mut which = ListContainers { include_metadata: true, ..ListContainers::default() };
-    let store = account.store.for_request(request.id.clone());
+    let store = account.store.for_request(Arc::clone(&request.id));
     loop {
         let page = store.list_containers(&which).await.map_err(errors::on_service)?;
-        for container in page.containers {
-            if let Some((name, facts)) = bucket(accounts, account, &container) {
-                let owner = facts.as_ref().and_then(|facts| facts.owner.as_deref());
-                if gateway.may_see(&request.caller, &name, owner) {
-                    let created = facts.as_ref().and_then(|facts| facts.created);
-                    buckets.insert(name, created.unwrap_or(container.last_modified));
-                }
-            }
-        }
+        let found = page.containers.iter().filter_map(|container| {
+            let (name, facts) = bucket(accounts, account, container)?;
+            let owner = facts.as_ref().and_then(|facts| facts.owner.as_deref());
+            let created = facts.as_ref().and_then(|facts| facts.created);
+            access::may_see(&request.caller, &name, owner)
+                .then(|| (name, created.unwrap_or(container.last_modified)))
+        });
+        buckets.extend(found);
         match page.next_marker {
             Some(marker) => which.marker = Some(marker),
             None => return Ok(()),
@@ -148,7 +153,7 @@ async fn routed(
         let Ok(known) = gateway.buckets.get(&location).await else { continue };
         let facts = known.facts.as_ref();
         let owner = facts.and_then(|facts| facts.owner.as_deref());
-        if gateway.may_see(&request.caller, &name, owner) {
+        if access::may_see(&request.caller, &name, owner) {
             let created = facts.and_then(|facts| facts.created);
             buckets.insert(name, created.unwrap_or(known.last_modified));
         }

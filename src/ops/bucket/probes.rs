@@ -93,7 +93,11 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let document = match answer {
         Answer::ObjectAcl | Answer::ObjectTags => object(gateway, &request, answer, action).await?,
-        _ => {
+        Answer::None(_)
+        | Answer::Empty(_)
+        | Answer::Location
+        | Answer::BucketAcl
+        | Answer::Payer => {
             let bucket = gateway.open_bucket(&request, action).await?;
             on_bucket(gateway, &bucket, answer)?
         }
@@ -164,7 +168,7 @@ async fn object(
         return Ok(document.finish("Tagging"));
     }
     let described = Described::of(&properties);
-    let owner = described.facts.owner.as_deref().or(bucket.owner());
+    let owner = described.facts.owner.as_deref().or_else(|| bucket.owner());
     Ok(acl(gateway, owner.unwrap_or_default()))
 }
 

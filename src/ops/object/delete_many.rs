@@ -46,7 +46,7 @@ pub(in crate::ops) async fn run(
     if doomed.is_empty() || doomed.len() > KEYS_MAX {
         return Err(malformed());
     }
-    let outcomes = delete_all(gateway, &bucket, &request, doomed).await?;
+    let outcomes = delete_all(&bucket, &request, doomed).await?;
     let gone = outcomes.iter().any(|(_, outcome)| {
         outcome.as_ref().is_err_and(|error| error.code() == Code::NoSuchBucket)
     });
@@ -80,7 +80,6 @@ type Outcome = (Doomed, Result<(), Error>);
 
 /// Deletes each key that the caller may delete, some at once; the report is in their order.
 async fn delete_all(
-    gateway: &Gateway,
     bucket: &Bucket,
     request: &Request,
     doomed: Vec<Doomed>,
@@ -90,7 +89,7 @@ async fn delete_all(
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (index, doomed) in doomed.into_iter().enumerate() {
         outcomes.push(None);
-        let allowed = gateway.allow_key(request, bucket, Action::DeleteObject, &doomed.key);
+        let allowed = bucket.allow(&request.caller, Action::DeleteObject, &doomed.key);
         let (bucket, slots) = (bucket.clone(), Arc::clone(&slots));
         tasks.spawn(async move {
             let outcome = match (allowed, slots.acquire().await) {

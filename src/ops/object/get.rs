@@ -233,6 +233,12 @@ fn pass_on(
         return Ok(answer);
     }
     let span = range.map(|(first, last, _)| (first, last));
+    if let (Some(range), Some((first, last))) = (read.range, span)
+        && first > last
+    {
+        // Azurite answers 206 with no bytes where the service answers 416.
+        return Err(range.not_satisfiable(properties.content_length));
+    }
     let (first, end) = span
         .map_or((0, properties.content_length), |(first, last)| (first, last.saturating_add(1)));
     let pinned = Pinned {
@@ -263,7 +269,9 @@ fn answer(
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
     };
     let mut answer = described.write(answer, properties);
-    if span.is_none() {
+    if let Some(part) = part {
+        answer = part.write(answer);
+    } else if span.is_none() {
         answer = described.write_checksum(answer, &read.headers);
     }
     if let Some(headers) = answer.headers_mut() {

@@ -68,7 +68,7 @@ impl ResumingBody {
     }
 
     /// Takes a frame in; what is more than was announced is not passed on.
-    fn take(&mut self, bytes: Bytes) -> Option<Bytes> {
+    fn take(&mut self, bytes: &Bytes) -> Option<Bytes> {
         let left = self.end.saturating_sub(self.next);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(left);
         self.next = self.next.saturating_add(length);
@@ -79,15 +79,11 @@ impl ResumingBody {
         Some(bytes.slice(..length))
     }
 
-    fn reopen(&mut self, cause: BoxError) -> Result<(), BoxError> {
-        if self.resumptions == RESUMPTIONS_MAX {
-            return Err(cause);
-        }
+    fn reopen(&mut self, cause: &BoxError) {
         self.resumptions += 1;
-        tracing::warn!(cause = %cause, at = self.next, "going on with a cut answer of Azure");
+        tracing::warn!(%cause, at = self.next, "going on with a cut answer of Azure");
         let (blob, next, end) = (self.blob.clone(), self.next, self.end);
         self.state = State::Reopening(Box::pin(async move { blob.open(next, end).await }));
-        Ok(())
     }
 }
 
@@ -102,18 +98,19 @@ impl Pinned {
             };
             match self.store.read(&self.path, &options).await {
                 Ok(read) => return Ok((read.body, read.properties.etag)),
-                // Metadata may have changed, which changes Azure's ETag: the commit id tells.
-                Err(error) if error.kind() == Kind::ConditionNotMet && self.commit.is_some() => {
-                    let now = self.store.properties(&self.path, &Conditions::default()).await?;
-                    let same = ObjectFacts::read(&now).commit == self.commit;
-                    if !same || now.etag == self.etag {
-                        return Err(error);
-                    }
-                    self.etag = now.etag;
+                Err(error) if error.kind() == Kind::ConditionNotMet => {
+                    self.etag = self.same_bytes(error).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The blob's new ETag, if only its metadata has changed: the commit id tells.
+    async fn same_bytes(&self, error: BlobError) -> Result<AzureETag, BlobError> {
+        let now = self.store.properties(&self.path, &Conditions::default()).await?;
+        let same = self.commit.is_some() && ObjectFacts::read(&now).commit == self.commit;
+        if same && now.etag != self.etag { Ok(now.etag) } else { Err(error) }
     }
 }
 
@@ -127,35 +124,14 @@ impl Body for ResumingBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         loop {
-            let fault = match &mut this.state {
-                State::Ended => return Poll::Ready(None),
-                State::Reading(body) => {
-                    match std::task::ready!(Pin::new(body).poll_frame(context)) {
-                        Some(Ok(frame)) => {
-                            let Ok(bytes) = frame.into_data() else { continue };
-                            if let Some(bytes) = this.take(bytes) {
-                                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-                            }
-                            continue;
-                        }
-                        Some(Err(error)) => error.into(),
-                        None => "the answer ended before its length".into(),
-                    }
+            match std::task::ready!(this.poll_step(context)) {
+                Step::Frame(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Step::GoOn => {}
+                Step::End => return Poll::Ready(None),
+                Step::Cut(cause) if this.resumptions < RESUMPTIONS_MAX => this.reopen(&cause),
+                Step::Cut(cause) | Step::Lost(cause) => {
+                    return Poll::Ready(Some(Err(this.give_up(cause))));
                 }
-                State::Reopening(opening) => {
-                    match std::task::ready!(opening.as_mut().poll(context)) {
-                        Ok((body, etag)) => {
-                            this.blob.etag = etag;
-                            this.state = State::Reading(body);
-                            continue;
-                        }
-                        Err(error) => return Poll::Ready(Some(Err(this.give_up(error)))),
-                    }
-                }
-            };
-            if let Err(error) = this.reopen(fault) {
-                this.state = State::Ended;
-                return Poll::Ready(Some(Err(error)));
             }
         }
     }
@@ -169,10 +145,43 @@ impl Body for ResumingBody {
     }
 }
 
+/// What came of one look at the bytes.
+enum Step {
+    Frame(Bytes),
+    GoOn,
+    End,
+    /// Azure's answer broke off.
+    Cut(BoxError),
+    /// The rest cannot be had.
+    Lost(BoxError),
+}
+
 impl ResumingBody {
-    fn give_up(&mut self, error: BlobError) -> BoxError {
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        Poll::Ready(match &mut self.state {
+            State::Ended => Step::End,
+            State::Reading(body) => match std::task::ready!(Pin::new(body).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.into_data().ok().and_then(|bytes| self.take(&bytes));
+                    bytes.map_or(Step::GoOn, Step::Frame)
+                }
+                Some(Err(error)) => Step::Cut(error.into()),
+                None => Step::Cut("the answer ended before its length".into()),
+            },
+            State::Reopening(opening) => match std::task::ready!(opening.as_mut().poll(context)) {
+                Ok((body, etag)) => {
+                    self.blob.etag = etag;
+                    self.state = State::Reading(body);
+                    Step::GoOn
+                }
+                Err(error) => Step::Lost(error.into()),
+            },
+        })
+    }
+
+    fn give_up(&mut self, cause: BoxError) -> BoxError {
         self.state = State::Ended;
-        tracing::error!(cause = %error, at = self.next, "a cut answer of Azure could not be gone on with");
-        error.into()
+        tracing::error!(%cause, at = self.next, "a cut answer of Azure could not be gone on with");
+        cause
     }
 }

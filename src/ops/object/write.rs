@@ -226,7 +226,7 @@ async fn put_held(
     let put = || store.put_blob(path, &content, guard, &planned.options);
     let written = commit(store, path, &planned.id, put).await?;
     drop(reserved);
-    let md5 = written.content_md5.or(verified.md5());
+    let md5 = written.content_md5.or_else(|| verified.md5());
     Ok(Stored { etag: etag_of(md5)?, verified })
 }
 

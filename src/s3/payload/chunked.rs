@@ -147,7 +147,8 @@ impl Decoder {
 
     fn start_chunk(&mut self, line: &[u8]) -> Result<(), Error> {
         let size = self.size_and_signature(line)?;
-        if size > 0 && self.chunks > 0 && self.chunk_bytes < CHUNK_BYTES_MIN {
+        let signed = self.signatures.is_some();
+        if signed && size > 0 && self.chunks > 0 && self.chunk_bytes < CHUNK_BYTES_MIN {
             return Err(Error::new(Code::InvalidChunkSizeError)
                 .detail("Chunk", self.chunks.to_string())
                 .detail("BadChunkSize", self.chunk_bytes.to_string()));

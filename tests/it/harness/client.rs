@@ -31,7 +31,7 @@ pub(crate) enum Payload {
     Hash,
     /// `UNSIGNED-PAYLOAD`
     Unsigned,
-    /// The header is missing; the hash of the body is signed all the same, as curl does.
+    /// The header is missing; the hash of nothing is signed, as `curl --aws-sigv4 -T` does.
     NoHeader,
     /// Any text.
     Text(String),
@@ -288,7 +288,8 @@ impl Request {
 
     fn payload_line(&self) -> String {
         match &self.payload {
-            Payload::Hash | Payload::NoHeader => sha256_hex(&self.body),
+            Payload::Hash => sha256_hex(&self.body),
+            Payload::NoHeader => sha256_hex(b""),
             Payload::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
             Payload::Text(text) => text.clone(),
             Payload::Streaming(kind) => kind.name().to_owned(),

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) policy: String,
     /// TLS with a certificate of our own.
     pub(crate) tls: bool,
+    /// How long facts of a bucket are believed. Some first times wait for so long, so it is short.
+    pub(crate) cache_ttl: &'static str,
 }
 
 impl Default for Settings {
@@ -62,6 +64,7 @@ impl Default for Settings {
             tables: String::new(),
             policy: "[]".to_owned(),
             tls: false,
+            cache_ttl: "50ms",
         }
     }
 }
@@ -149,7 +152,7 @@ impl Gateway {
 impl Settings {
     /// The file that says so.
     pub(crate) fn document(&self, tls: Option<&Tls>) -> String {
-        let Self { azure, system_container, top, tables, policy, tls: _ } = self;
+        let Self { azure, system_container, top, tables, policy, tls: _, cache_ttl } = self;
         let connection = bluebucket::server::azurite::connection_string(azure);
         let mut users = String::new();
         for (user, role) in
@@ -169,6 +172,7 @@ impl Settings {
         format!(
             "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
              system_container = {system_container:?}\n{top}\n{tls}\
+             [limits]\ncache_ttl = {cache_ttl:?}\n\
              [accounts.main]\nconnection_string = {connection:?}\n{users}{tables}\n"
         )
     }
