@@ -20,6 +20,7 @@ mod keys;
 mod listing;
 mod metadata;
 mod multidelete;
+mod multipart;
 mod native;
 mod objects;
 mod process;
