@@ -21,4 +21,5 @@ mod multidelete;
 mod native;
 mod objects;
 mod streaming;
+mod strict;
 mod tidy;
