@@ -25,4 +25,5 @@ mod native;
 mod objects;
 mod process;
 mod streaming;
+mod strict;
 mod tidy;
