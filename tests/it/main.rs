@@ -11,6 +11,7 @@
 
 mod auth;
 mod buckets;
+mod clients;
 mod copy;
 mod errors;
 mod harness;
