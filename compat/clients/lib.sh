@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 
 # Nothing of the user's own configuration is read or written.
-export HOME=$work PATH=$python/bin:$PATH
+export LC_ALL=C.UTF-8 HOME=$work PATH=$python/bin:$PATH
 unset "${!AWS_@}" "${!RCLONE_@}"
 if [[ $ca ]]; then export SSL_CERT_FILE=$ca REQUESTS_CA_BUNDLE=$ca; fi
 export NO_PROXY='*' no_proxy='*'

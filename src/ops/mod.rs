@@ -14,10 +14,13 @@ pub mod open;
 
 mod bucket;
 mod listing;
+mod multipart;
 mod object;
 mod refusals;
 
 pub use gateway::{Gateway, Request, Settings};
+
+use std::sync::Arc;
 
 use http::Response;
 
@@ -27,7 +30,7 @@ use crate::s3::{Code, Error};
 
 impl Gateway {
     /// Runs an operation: one line for each that is answered.
-    pub async fn dispatch(&self, request: Request) -> Result<Response<Body>, Error> {
+    pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
         let operation = request.operation;
         if request.payload.is_streaming() && !operation.takes_object_bytes() {
             return Err(Error::new(Code::InvalidRequest)
@@ -49,6 +52,13 @@ impl Gateway {
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
+            Operation::CreateMultipartUpload => multipart::create::run(self, request).await,
+            Operation::UploadPart => multipart::upload_part::run(self, request).await,
+            Operation::UploadPartCopy => multipart::upload_part_copy::run(self, request).await,
+            Operation::CompleteMultipartUpload => multipart::complete::run(self, request).await,
+            Operation::AbortMultipartUpload => multipart::abort::run(self, request).await,
+            Operation::ListParts => multipart::list_parts::run(self, request).await,
+            Operation::ListMultipartUploads => multipart::list_uploads::run(self, request).await,
             Operation::CorsPreflight => Err(bucket::probes::no_cors()),
             other => match bucket::probes::answer(other) {
                 Some(answer) => bucket::probes::run(self, request, answer).await,

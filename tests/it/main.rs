@@ -15,6 +15,7 @@ mod clients;
 mod copy;
 mod errors;
 mod harness;
+mod image;
 mod keys;
 mod listing;
 mod metadata;

@@ -12,7 +12,6 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import boto3
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -45,7 +44,7 @@ s3 = client()
 def main():
     for step in [
         buckets, objects, metadata, ranges, conditions, checksums, listings, copies,
-        deletions, presigned, transfer, virtual_hosts, probes, the_end,
+        deletions, presigned, transfer, multipart, virtual_hosts, probes, the_end,
     ]:
         print(step.__name__, flush=True)
         step()
@@ -261,13 +260,48 @@ def transfer():
     body = os.urandom(int(os.environ.get("TRANSFER_BYTES", 20 * 1024 * 1024)))
     with open("up", "wb") as file:
         file.write(body)
-    threshold = int(os.environ.get("MULTIPART_THRESHOLD_BYTES", 8 * 1024 * 1024))
-    config = TransferConfig(multipart_threshold=threshold)
-    s3.upload_file("up", BUCKET, "transfer", ExtraArgs={"Metadata": {"by": "transfer"}}, Config=config)
-    s3.download_file(BUCKET, "transfer", "down", Config=config)
+    s3.upload_file("up", BUCKET, "transfer", ExtraArgs={"Metadata": {"by": "transfer"}})
+    s3.download_file(BUCKET, "transfer", "down")
     with open("down", "rb") as file:
         is_(hashlib.sha256(file.read()).hexdigest(), hashlib.sha256(body).hexdigest())
-    is_(s3.head_object(Bucket=BUCKET, Key="transfer")["Metadata"], {"by": "transfer"})
+    head = s3.head_object(Bucket=BUCKET, Key="transfer")
+    is_((head["ContentLength"], head["Metadata"]), (len(body), {"by": "transfer"}))
+    s3.copy({"Bucket": BUCKET, "Key": "transfer"}, BUCKET, "managed copy")
+    is_(hashlib.sha256(body_of("managed copy")).hexdigest(), hashlib.sha256(body).hexdigest())
+
+
+def multipart():
+    """The calls themselves, as tools with their own transfers make them."""
+    parts = [os.urandom(5 * 1024 * 1024), os.urandom(5 * 1024 * 1024), b"the last"]
+    asked = {"Bucket": BUCKET, "Key": "parts ä+b"}
+    upload = s3.create_multipart_upload(**asked, Metadata={"by": "parts"}, ContentType="text/x-parts")
+    asked["UploadId"] = upload["UploadId"]
+    listed = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    is_([(item["Key"], item["UploadId"]) for item in listed], [(asked["Key"], asked["UploadId"])])
+    done = []
+    for number, body in [(3, parts[2]), (1, parts[1]), (1, parts[0]), (2, parts[1])]:
+        etag = s3.upload_part(**asked, PartNumber=number, Body=body)["ETag"]
+        is_(etag, f'"{hashlib.md5(body).hexdigest()}"')
+        done = [part for part in done if part["PartNumber"] != number]
+        done.append({"PartNumber": number, "ETag": etag})
+    done.sort(key=lambda part: part["PartNumber"])
+    found = s3.list_parts(**asked)["Parts"]
+    is_([(part["PartNumber"], part["Size"]) for part in found],
+        [(number, len(body)) for number, body in enumerate(parts, 1)])
+    ended = s3.complete_multipart_upload(**asked, MultipartUpload={"Parts": done})
+    digests = b"".join(hashlib.md5(body).digest() for body in parts)
+    etag = f'"{hashlib.md5(digests).hexdigest()}-3"'
+    is_(ended["ETag"], etag)
+    got = s3.get_object(Bucket=BUCKET, Key=asked["Key"])
+    is_((got["ETag"], got["ContentType"], got["Metadata"]), (etag, "text/x-parts", {"by": "parts"}))
+    is_(hashlib.sha256(got["Body"].read()).digest(), hashlib.sha256(b"".join(parts)).digest())
+    second = s3.get_object(Bucket=BUCKET, Key=asked["Key"], PartNumber=2)
+    is_((second["PartsCount"], second["ContentLength"]), (3, len(parts[1])))
+    is_(second["Body"].read(), parts[1])
+    gone = s3.create_multipart_upload(Bucket=BUCKET, Key="aborted")["UploadId"]
+    s3.abort_multipart_upload(Bucket=BUCKET, Key="aborted", UploadId=gone)
+    refused("NoSuchUpload", s3.upload_part, Bucket=BUCKET, Key="aborted", UploadId=gone,
+            PartNumber=1, Body=b"x")
 
 
 def virtual_hosts():
