@@ -1,86 +1,84 @@
-//! Real clients: the scripts of `compat/clients/`, over http and https, in the environment that
-//! `compat/clients/environment` makes.
+//! The clients that people have, each as a script in `compat/clients` that does what its users do and
+//! ends at the first wrong byte. Each runs by hand, too: `compat/clients/NAME/run ENDPOINT KEY SECRET
+//! [CA_FILE]`. What they need is installed into the cache folder by `compat/clients/environment`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use crate::harness::Gateway;
-use crate::harness::gateway::{ALICE, AUTHORITY};
+use crate::harness::gateway::{ADMIN, AUTHORITY};
+use crate::harness::{Gateway, azurite, cache_folder};
 
-/// The folder of the environment with the clients; the first who asks makes it.
-async fn python() -> PathBuf {
-    let maker = root().join("compat/clients/environment");
-    let made = Command::new("python3").arg(maker).arg("python").stdin(Stdio::null()).output().await;
-    let made = made.expect("Python 3.9 or newer is needed: install the package `python3`");
-    let said = String::from_utf8_lossy(&made.stderr);
-    assert!(made.status.success(), "{said}");
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
-}
+/// A first run installs its clients, on a loaded machine.
+const PATIENCE: Duration = Duration::from_mins(15);
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// How a script reaches the gateway.
+/// What the client's connection runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
+enum Over {
     Http,
     Https,
 }
 
-async fn script(path: &str, scheme: Scheme) {
-    let bin = python().await.join("bin");
-    let gateway = Gateway::with(|settings| settings.tls = scheme == Scheme::Https).await;
-    let work = tempfile::tempdir().unwrap();
-    let script = root().join(path);
-    let is_python = path.ends_with(".py");
-    let mut command = Command::new(if is_python { bin.join("python") } else { "bash".into() });
-    let port = gateway.address.port();
-    let endpoint = match scheme {
-        Scheme::Http => format!("http://127.0.0.1:{port}"),
-        Scheme::Https => format!("https://localhost:{port}"),
-    };
-    command
-        .arg(script)
-        .env("ENDPOINT", endpoint)
-        .env("AWS_ACCESS_KEY_ID", ALICE.key)
-        .env("AWS_SECRET_ACCESS_KEY", ALICE.secret)
-        .env("AWS", bin.join("aws"))
-        .env("AWS_PYTHON", bin.join("python"))
-        .env("WORK", work.path())
-        .env("HOME", work.path())
-        .env_remove("AWS_CA_BUNDLE")
-        .env("no_proxy", "*")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    if scheme == Scheme::Https {
-        command.env("AWS_CA_BUNDLE", gateway.file.with_file_name(AUTHORITY));
+macro_rules! clients {
+    ($($test:ident: $name:literal over $over:ident;)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            check($name, Over::$over).await;
+        }
+    )+};
+}
+
+clients! {
+    aws_cli_over_http: "aws-cli" over Http;
+    aws_cli_over_https: "aws-cli" over Https;
+    boto3_over_http: "boto3" over Http;
+    boto3_over_https: "boto3" over Https;
+    s3cmd_over_http: "s3cmd" over Http;
+    s3cmd_over_https: "s3cmd" over Https;
+    rclone_over_http: "rclone" over Http;
+    rclone_over_https: "rclone" over Https;
+    the_javascript_sdk_over_http: "js" over Http;
+    the_javascript_sdk_over_https: "js" over Https;
+    a_worker_with_aws4fetch: "aws4fetch" over Http;
+    the_native_python_sdk: "native-python" over Http;
+}
+
+#[test]
+fn every_client_is_run() {
+    let source = include_str!("clients.rs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/clients");
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().join("run").exists() {
+            assert!(source.contains(&format!("{name:?} over")), "nobody runs {name}");
+        }
     }
-    let output = command.output().await.unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success(), "{path} over {scheme:?}:\n{said}");
-    assert!(said.contains("all done"), "{said}");
 }
 
-#[tokio::test]
-async fn aws_cli_over_http() {
-    script("compat/clients/aws-cli/run", Scheme::Http).await;
-}
-
-#[tokio::test]
-async fn aws_cli_over_https() {
-    script("compat/clients/aws-cli/run", Scheme::Https).await;
-}
-
-#[tokio::test]
-async fn boto3_over_http() {
-    script("compat/clients/boto3/run.py", Scheme::Http).await;
-}
-
-#[tokio::test]
-async fn boto3_over_https() {
-    script("compat/clients/boto3/run.py", Scheme::Https).await;
+/// Runs the script of a client against a gateway of its own.
+async fn check(name: &str, over: Over) {
+    let gateway = Gateway::with(|settings| settings.tls = over == Over::Https).await;
+    let port = gateway.address.port();
+    let (endpoint, authority) = match over {
+        Over::Http => (format!("http://127.0.0.1:{port}"), None),
+        Over::Https => {
+            (format!("https://127.0.0.1:{port}"), Some(gateway.file.with_file_name(AUTHORITY)))
+        }
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("compat/clients/{name}/run"));
+    let run = Command::new(script)
+        .args([&endpoint, ADMIN.key, ADMIN.secret])
+        .args(authority)
+        .env("BLUEBUCKET_CACHE", cache_folder())
+        .env("AZURE_STORAGE_CONNECTION_STRING", azurite().connection_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, run).await.expect("the client ends").unwrap();
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let [out, err] = said;
+    assert!(output.status.success(), "{name} over {over:?}: {}\n{out}\n{err}", output.status);
 }
