@@ -82,7 +82,9 @@ fn on_panic(panic: Box<dyn Any + Send>) -> Response<axum::body::Body> {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("?"), "a request panicked");
     let id = answer::request_id();
-    answer::error(&Error::new(Code::InternalError), "", &id).map(axum::body::Body::new)
+    let mut answer = answer::error(&Error::new(Code::InternalError), "", &id);
+    answer::identify(answer.headers_mut(), &id);
+    answer.map(axum::body::Body::new)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where a request's clock is read")]

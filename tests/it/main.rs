@@ -13,6 +13,7 @@ mod auth;
 mod buckets;
 mod clients;
 mod copy;
+mod entra;
 mod errors;
 mod harness;
 mod image;

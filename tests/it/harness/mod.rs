@@ -5,6 +5,7 @@
 //! Each gateway has a system container of its own and each test names buckets of its own, so tests run
 //! side by side over the one Azurite.
 
+pub(crate) mod authority;
 pub(crate) mod azure;
 pub(crate) mod chunks;
 pub(crate) mod client;
