@@ -98,13 +98,13 @@ impl ObjectChecksum {
     }
 }
 
-/// The parts of an object, when all but the last have one size.
+/// The parts of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartTable {
     /// How many there are.
     pub count: u32,
-    /// Bytes of all but the last.
-    pub size: u64,
+    /// Bytes of all but the last, if they have one size; else the blob's list of blocks tells.
+    pub size: Option<u64>,
 }
 
 impl ObjectFacts {
@@ -142,7 +142,7 @@ impl ObjectFacts {
             (OWNER, encoded(&self.owner)),
             (ETAG, self.etag.clone()),
             (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
-            (PARTS, self.parts.map(|PartTable { count, size }| format!("{count} {size}"))),
+            (PARTS, self.parts.map(|parts| parts.to_string())),
             (EXPIRES, encoded(&self.expires)),
             (CLASS, (!class.is_told_by_tier()).then(|| class.as_str().to_owned())),
             (REDIRECT, encoded(&self.redirect)),
@@ -186,6 +186,15 @@ impl fmt::Display for ObjectChecksum {
     }
 }
 
+impl fmt::Display for PartTable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.size {
+            Some(size) => write!(out, "{} {size}", self.count),
+            None => self.count.fmt(out),
+        }
+    }
+}
+
 fn read_checksum(text: &str) -> Option<ObjectChecksum> {
     let mut words = text.split(' ');
     let algorithm = ChecksumAlgorithm::parse(words.next()?)?;
@@ -201,8 +210,10 @@ fn read_checksum(text: &str) -> Option<ObjectChecksum> {
 }
 
 fn read_parts(text: &str) -> Option<PartTable> {
-    let (count, size) = text.split_once(' ')?;
-    Some(PartTable { count: count.parse().ok()?, size: size.parse().ok()? })
+    let Some((count, size)) = text.split_once(' ') else {
+        return Some(PartTable { count: text.parse().ok()?, size: None });
+    };
+    Some(PartTable { count: count.parse().ok()?, size: Some(size.parse().ok()?) })
 }
 
 #[cfg(test)]
@@ -240,7 +251,7 @@ mod tests {
         ObjectFacts {
             commit: Some(CommitId::new(written, [1; 12])),
             etag: Some("0123-3".into()),
-            parts: Some(PartTable { count: 3, size: 5 << 20 }),
+            parts: Some(PartTable { count: 3, size: Some(5 << 20) }),
             ..ObjectFacts::default()
         }
     }
@@ -306,8 +317,9 @@ mod tests {
         ] {
             assert_eq!(super::read_checksum(text), None, "{text}");
         }
-        assert_eq!(super::read_parts("3"), None);
-        assert_eq!(super::read_parts("3 -1"), None);
+        for text in ["", "x", "3 ", "3 -1", "-3"] {
+            assert_eq!(super::read_parts(text), None, "{text}");
+        }
     }
 
     fn checksums() -> impl Strategy<Value = ObjectChecksum> {
@@ -326,7 +338,7 @@ mod tests {
         fn facts_come_back(
             random in any::<[u8; 12]>(), length in any::<u64>(),
             texts in any::<[Option<String>; 3]>(), etag in option::of("[0-9a-f]{32}-[0-9]{1,5}"),
-            checksum in option::of(checksums()), parts in any::<Option<(u32, u64)>>(),
+            checksum in option::of(checksums()), parts in any::<Option<(u32, Option<u64>)>>(),
             class in select(StorageClass::ALL.to_vec()),
         ) {
             let [owner, expires, redirect] = texts;

@@ -9,6 +9,7 @@
 //! | `x-amz-meta-*` | metadata of the blob | `user_metadata` |
 //! | ETag, checksum, `Expires`, redirect, owner, ... | Content-MD5, and metadata of the blob | `metadata` |
 //! | storage class | access tier | `storage_class` |
+//! | upload id, part number | blobs of the system container; ids of blocks | `uploads` |
 //! | keys in the order of their UTF-8 bytes | names in the order of their UTF-16 units | `walk` |
 
 pub mod bucket_facts;
@@ -17,6 +18,7 @@ pub mod errors;
 pub mod metadata;
 pub mod names;
 pub mod storage_class;
+pub mod uploads;
 pub mod user_metadata;
 pub mod walk;
 

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
 
 use crate::access::{Caller, Directory};
 use crate::ops::accounts::Accounts;
 use crate::ops::bucket_cache::BucketCache;
 use crate::ops::budget::Budget;
+use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
@@ -41,7 +43,9 @@ pub struct Gateway {
     accounts: ArcSwap<Accounts>,
     users: ArcSwap<Directory>,
     pub(super) buckets: BucketCache,
+    pub(super) uploads: UploadCache,
     budget: Budget,
+    tasks: TaskTracker,
 }
 
 impl Gateway {
@@ -49,6 +53,8 @@ impl Gateway {
     pub fn new(settings: Settings, accounts: Accounts, users: Directory) -> Self {
         Self {
             buckets: BucketCache::new(settings.cache_ttl),
+            uploads: UploadCache::new(settings.cache_ttl),
+            tasks: TaskTracker::new(),
             budget: Budget::new(settings.memory_bytes),
             accounts: ArcSwap::from_pointee(accounts),
             users: ArcSwap::from_pointee(users),
@@ -75,6 +81,11 @@ impl Gateway {
     pub fn reload(&self, accounts: Accounts, users: Directory) {
         self.accounts.store(Arc::new(accounts));
         self.users.store(Arc::new(users));
+    }
+
+    /// What goes on when its client has hung up; the drain waits for it.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// The memory that objects take.

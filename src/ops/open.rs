@@ -10,11 +10,12 @@ use crate::access::{self, Action, Caller, Grant, Level, Resource, Role, Standing
 use crate::azure::{
     BlobError, BlobPath, BlobStore, ContainerName, Kind, LeaseId, Metadata, Properties,
 };
-use crate::mapping::bucket_facts::BucketFacts;
+use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
 use crate::mapping::errors;
 use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::names::Range;
+use crate::mapping::uploads::Files;
 use crate::mapping::walk::WalkInput;
 use crate::ops::accounts::{Account, Location};
 use crate::ops::bucket::create::new_id;
@@ -88,6 +89,17 @@ impl Bucket {
     /// The blob of a key.
     pub fn path(&self, key: &ObjectKey) -> BlobPath {
         BlobPath::new(self.location.container.clone(), self.location.keys.blob_name(key))
+    }
+
+    /// Where its uploads are filed; nowhere while it has no id.
+    pub(super) fn files(&self) -> Option<Files> {
+        let facts = self.known.facts.as_ref()?;
+        Some(self.files_under(&facts.id))
+    }
+
+    /// The same, of a bucket of that id.
+    pub(super) fn files_under(&self, id: &BucketId) -> Files {
+        Files::new(id, self.location.keys.prefix())
     }
 
     /// The walk to a page of its keys.
@@ -339,7 +351,7 @@ pub(super) fn commit_id() -> Result<CommitId, Error> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of a commit is its own, not its request's")]
-fn now() -> OffsetDateTime {
+pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 

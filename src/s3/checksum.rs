@@ -60,6 +60,20 @@ impl ChecksumAlgorithm {
         }
     }
 
+    /// Can the checksums of two pieces be made one of both, without the bytes?
+    pub const fn combines(self) -> bool {
+        self.crc().is_some()
+    }
+
+    const fn crc(self) -> Option<CrcAlgorithm> {
+        match self {
+            Self::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+            Self::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+            Self::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+            Self::Sha1 | Self::Sha256 => None,
+        }
+    }
+
     /// The algorithm of that name, in either case.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
@@ -102,6 +116,26 @@ impl Checksum {
         Self::new(algorithm, &BASE64.decode(text).ok()?)
     }
 
+    /// The checksum of the bytes of this one followed by `length` bytes of the other; nothing if they
+    /// are by different algorithms, or by a hash.
+    pub fn followed_by(&self, other: &Self, length: u64) -> Option<Self> {
+        let crc = self.algorithm.crc().filter(|_| self.algorithm == other.algorithm)?;
+        let number = |checksum: &Self| {
+            checksum.value().iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+        };
+        let both = crc_fast::checksum_combine(crc, number(self), number(other), length);
+        Some(Self::of_crc(self.algorithm, both))
+    }
+
+    /// A CRC as a value: a CRC-32 is the lower half of the word.
+    fn of_crc(algorithm: ChecksumAlgorithm, crc: u64) -> Self {
+        let mut value = [0; 32];
+        let all = crc.to_be_bytes();
+        let used = all.iter().skip(all.len() - algorithm.length());
+        value.iter_mut().zip(used).for_each(|(to, from)| *to = *from);
+        Self { algorithm, value }
+    }
+
     /// By what it was computed.
     pub const fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
@@ -139,13 +173,10 @@ enum State {
 impl Hasher {
     /// Of no bytes yet.
     pub fn new(algorithm: ChecksumAlgorithm) -> Self {
-        let crc = |of| State::Crc(crc_fast::Digest::new(of));
-        let state = match algorithm {
-            ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
-            ChecksumAlgorithm::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
-            ChecksumAlgorithm::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
-            ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
-            ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
+        let state = match (algorithm.crc(), algorithm) {
+            (Some(crc), _) => State::Crc(crc_fast::Digest::new(crc)),
+            (None, ChecksumAlgorithm::Sha1) => State::Sha1(Sha1::new()),
+            (None, _) => State::Sha256(Sha256::new()),
         };
         Self { algorithm, state }
     }
@@ -163,12 +194,7 @@ impl Hasher {
     pub fn finish(self) -> Checksum {
         let mut value = [0; 32];
         match self.state {
-            State::Crc(crc) => {
-                let all = crc.finalize().to_be_bytes();
-                // A CRC-32 comes in the lower half of the word.
-                let used = all.iter().skip(all.len() - self.algorithm.length());
-                value.iter_mut().zip(used).for_each(|(to, from)| *to = *from);
-            }
+            State::Crc(crc) => return Checksum::of_crc(self.algorithm, crc.finalize()),
             State::Sha1(sha1) => {
                 value.iter_mut().zip(sha1.finalize()).for_each(|(to, from)| *to = from);
             }
@@ -210,6 +236,20 @@ mod tests {
             ChecksumAlgorithm::Sha256,
             "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
         );
+    }
+
+    #[test]
+    fn crcs_of_pieces_combine_and_hashes_do_not() {
+        for algorithm in ChecksumAlgorithm::ALL {
+            let of = |bytes: &[u8]| {
+                let mut hasher = Hasher::new(algorithm);
+                hasher.update(bytes);
+                hasher.finish()
+            };
+            let combined = of(b"12345").followed_by(&of(b"6789"), 4);
+            assert_eq!(combined, algorithm.combines().then(|| of(b"123456789")), "{algorithm}");
+            assert_eq!(of(b"").followed_by(&of(b"6789"), 4).is_some(), algorithm.combines());
+        }
     }
 
     #[test]

@@ -156,6 +156,7 @@ codes! {
     InvalidLocationConstraint, BAD_REQUEST, "The specified location-constraint is not valid";
     InvalidObjectState, FORBIDDEN, "The operation is not valid for the object's storage class";
     InvalidPart, BAD_REQUEST, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
+    InvalidPartNumber, RANGE_NOT_SATISFIABLE, "The requested partnumber is not satisfiable";
     InvalidPartOrder, BAD_REQUEST, "The list of parts was not in ascending order. Parts must be ordered by part number.";
     InvalidRange, RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable";
     InvalidRequest, BAD_REQUEST, "Invalid Request";

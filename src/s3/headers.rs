@@ -13,9 +13,11 @@ macro_rules! names {
 names! {
     ACL = "x-amz-acl";
     BUCKET_REGION = "x-amz-bucket-region";
+    CHECKSUM_ALGORITHM = "x-amz-checksum-algorithm";
     CHECKSUM_MODE = "x-amz-checksum-mode";
     CHECKSUM_TYPE = "x-amz-checksum-type";
     COPY_SOURCE = "x-amz-copy-source";
+    COPY_SOURCE_RANGE = "x-amz-copy-source-range";
     COPY_SOURCE_IF_MATCH = "x-amz-copy-source-if-match";
     COPY_SOURCE_IF_NONE_MATCH = "x-amz-copy-source-if-none-match";
     COPY_SOURCE_IF_MODIFIED_SINCE = "x-amz-copy-source-if-modified-since";
@@ -26,6 +28,8 @@ names! {
     HOST_ID = "x-amz-id-2";
     METADATA_DIRECTIVE = "x-amz-metadata-directive";
     MISSING_META = "x-amz-missing-meta";
+    MP_OBJECT_SIZE = "x-amz-mp-object-size";
+    MP_PARTS_COUNT = "x-amz-mp-parts-count";
     REQUEST_ID = "x-amz-request-id";
     SERVER_SIDE_ENCRYPTION = "x-amz-server-side-encryption";
     STORAGE_CLASS = "x-amz-storage-class";
@@ -45,6 +49,11 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a 
             .message("A header has a value that is not valid.")
             .detail("ArgumentName", name.as_str())
     })
+}
+
+/// Does a request ask for checksums? `x-amz-checksum-mode`.
+pub fn wants_checksum(headers: &HeaderMap) -> bool {
+    headers.get(CHECKSUM_MODE).is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"enabled"))
 }
 
 /// The user metadata of a request: names without their prefix, in the order of the headers.

@@ -89,9 +89,46 @@ impl fmt::Display for ObjectKey {
     }
 }
 
+/// The number of a part: 1 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartNumber(u16);
+
+impl PartNumber {
+    /// The last one, and how many parts an upload has at most.
+    pub const MAX: u16 = 10_000;
+
+    /// Takes `number` if a part can have it.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX { Some(Self(number)) } else { None }
+    }
+
+    /// Reads a number; `InvalidArgument` if no part can have it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        text.parse().ok().and_then(Self::new).ok_or_else(|| {
+            let message = "Part number must be an integer between 1 and 10000, inclusive";
+            Error::invalid_argument("partNumber", text, message)
+        })
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BucketName, ObjectKey};
+    use super::{BucketName, ObjectKey, PartNumber};
+
+    #[test]
+    fn f19_a_part_has_a_number_from_1_to_10000() {
+        for good in ["1", "10000"] {
+            assert!(PartNumber::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "0", "10001", "-1", "1.0", "a", "70000"] {
+            assert!(PartNumber::parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn bucket_names_that_s3_takes() {

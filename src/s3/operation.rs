@@ -65,12 +65,12 @@ operations! {
     DeleteObjects Answered;
     CopyObject Answered;
     // Multipart uploads.
-    CreateMultipartUpload Refused;
-    UploadPart Refused;
-    UploadPartCopy Refused;
-    CompleteMultipartUpload Refused;
-    AbortMultipartUpload Refused;
-    ListParts Refused;
+    CreateMultipartUpload Answered;
+    UploadPart Answered;
+    UploadPartCopy Answered;
+    CompleteMultipartUpload Answered;
+    AbortMultipartUpload Answered;
+    ListParts Answered;
     ListMultipartUploads Answered;
     // What a bucket may be told: what nobody has told it yet is answered.
     GetBucketAcl Answered;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use data_encoding::BASE64;
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
@@ -20,6 +21,9 @@ const ATTRIBUTE_BYTES_MAX: usize = 4096;
 /// 10,000 parts with seven elements each is the largest document that S3 reads.
 const ELEMENTS_MAX: usize = 100_000;
 
+/// What every document begins with.
+pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
 /// A document being written: elements in order, closed by name.
 #[derive(Debug)]
 pub struct Writer(String);
@@ -28,7 +32,8 @@ impl Writer {
     /// Begins a document of S3's name space.
     pub fn document(root: &str) -> Self {
         let mut text = String::with_capacity(1024);
-        text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
+        text.push_str(DECLARATION);
+        text.push('<');
         text.push_str(root);
         text.push_str(" xmlns=\"");
         text.push_str(NAMESPACE);
@@ -39,7 +44,7 @@ impl Writer {
     /// Begins a document without a name space, as errors are.
     pub fn bare(root: &str) -> Self {
         let mut writer = Self(String::with_capacity(512));
-        writer.0.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        writer.0.push_str(DECLARATION);
         writer.open(root);
         writer
     }
@@ -100,6 +105,23 @@ impl Writer {
         self.close(root);
         self.0
     }
+}
+
+/// The document of an error:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses>.
+pub fn error(error: &Error, resource: &str, id: &str) -> String {
+    let mut document = Writer::bare("Error");
+    document.text("Code", error.code().name()).text("Message", error.text());
+    for (element, value) in error.details() {
+        document.text(element, value);
+    }
+    document.text("Resource", resource).text("RequestId", id).text("HostId", host_id(id));
+    document.finish("Error")
+}
+
+/// The second id of a request, which S3's support asks for; here it tells no more than the first.
+pub fn host_id(id: &str) -> String {
+    BASE64.encode(id.as_bytes())
 }
 
 /// Text as it may stand in an element. What XML cannot hold is a numeric reference, as S3 does it.

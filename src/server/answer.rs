@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::request::Parts;
 use bytes::Bytes;
-use data_encoding::{BASE64, HEXUPPER};
+use data_encoding::HEXUPPER;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -16,8 +16,7 @@ use crate::access::Caller;
 use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
-use crate::s3::xml::Writer;
-use crate::s3::{Error, headers as names};
+use crate::s3::{Error, headers as names, xml};
 use crate::server::metrics::{Metrics, Open};
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
@@ -25,24 +24,12 @@ pub fn request_id() -> String {
     HEXUPPER.encode(&fastrand::u64(..).to_be_bytes())
 }
 
-/// The second id, which S3's support asks for; here it tells no more than the first.
-fn host_id(id: &str) -> String {
-    BASE64.encode(id.as_bytes())
-}
-
-/// The document of an error:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses>.
+/// An error as an answer.
 pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
     let document = if error.status() == StatusCode::NOT_MODIFIED {
         body::empty()
     } else {
-        let mut document = Writer::bare("Error");
-        document.text("Code", error.code().name()).text("Message", error.text());
-        for (element, value) in error.details() {
-            document.text(element, value);
-        }
-        document.text("Resource", path).text("RequestId", id).text("HostId", host_id(id));
-        body::full(document.finish("Error"))
+        body::full(xml::error(error, path, id))
     };
     let mut answer = Response::new(document);
     *answer.status_mut() = error.status();
@@ -55,7 +42,7 @@ pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
 
 /// The headers that every answer has.
 pub fn identify(headers: &mut HeaderMap, id: &str) {
-    let host_id = HeaderValue::from_str(&host_id(id));
+    let host_id = HeaderValue::from_str(&xml::host_id(id));
     if let (Ok(id), Ok(host_id)) = (HeaderValue::from_str(id), host_id) {
         headers.insert(names::REQUEST_ID, id);
         headers.insert(names::HOST_ID, host_id);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use clap::CommandFactory;
 use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
 
 use crate::azure::BlobStore;
 use crate::ops::Gateway;
@@ -157,8 +156,8 @@ impl Running {
         let metrics = Metrics::new();
         let stores = stores::open(&config, &metrics)?;
         let health = Health::new(StoresProbe::new(stores.clone()));
-        let background = TaskTracker::new();
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let background = gateway.tasks().clone();
         let handler = router::service(wiring::front(
             &config,
             Arc::clone(&gateway),

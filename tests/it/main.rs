@@ -11,16 +11,21 @@
 
 mod auth;
 mod buckets;
+mod clients;
 mod copy;
 mod entra;
 mod errors;
 mod harness;
+mod image;
 mod keys;
 mod listing;
 mod metadata;
 mod multidelete;
+mod multipart;
 mod native;
 mod objects;
 mod presigned;
+mod process;
 mod streaming;
+mod strict;
 mod tidy;

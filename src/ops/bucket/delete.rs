@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use crate::access::Action;
 use crate::azure::{Include, Kind, ListBlobs};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::multipart::sweep;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::{Code, Error};
@@ -34,6 +35,7 @@ pub(in crate::ops) async fn run(
         Err(error) if error.kind() == Kind::ContainerBeingDeleted => {}
         Err(error) => return Err(gateway.explain_bucket(&bucket, error).await),
     }
+    sweep::after_deletion(gateway, &bucket);
     Response::builder().status(StatusCode::NO_CONTENT).body(body::empty()).map_err(unanswerable)
 }
 

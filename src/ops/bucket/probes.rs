@@ -5,7 +5,6 @@ use http::{Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::listing::objects::Asked;
 use crate::ops::object::get::refuse_version;
 use crate::ops::object::headers::Described;
 use crate::ops::open::Bucket;
@@ -29,8 +28,6 @@ pub(in crate::ops) enum Answer {
     ObjectAcl,
     /// The bucket's owner pays.
     Payer,
-    /// No upload is open.
-    Uploads,
     /// An object without tags.
     ObjectTags,
 }
@@ -38,9 +35,7 @@ pub(in crate::ops) enum Answer {
 /// What is answered to an operation that is a probe, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
 pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
-    use Answer::{
-        BucketAcl, Empty, Location, None as Missing, ObjectAcl, ObjectTags, Payer, Uploads,
-    };
+    use Answer::{BucketAcl, Empty, Location, None as Missing, ObjectAcl, ObjectTags, Payer};
     use Operation as Op;
     Some(match operation {
         Op::GetBucketLocation => (Location, Action::GetBucketLocation),
@@ -85,7 +80,6 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
         Op::GetBucketAccelerateConfiguration => {
             (Empty("AccelerateConfiguration"), Action::GetAccelerateConfiguration)
         }
-        Op::ListMultipartUploads => (Uploads, Action::ListBucketMultipartUploads),
         Op::GetObjectAcl => (ObjectAcl, Action::GetObjectAcl),
         Op::GetObjectTagging => (ObjectTags, Action::GetObjectTagging),
         _ => return None,
@@ -103,10 +97,9 @@ pub(in crate::ops) async fn run(
         | Answer::Empty(_)
         | Answer::Location
         | Answer::BucketAcl
-        | Answer::Payer
-        | Answer::Uploads => {
+        | Answer::Payer => {
             let bucket = gateway.open_bucket(&request, action).await?;
-            on_bucket(gateway, &request, &bucket, answer)?
+            on_bucket(gateway, &bucket, answer)?
         }
     };
     Response::builder()
@@ -116,12 +109,7 @@ pub(in crate::ops) async fn run(
         .map_err(unanswerable)
 }
 
-fn on_bucket(
-    gateway: &Gateway,
-    request: &Request,
-    bucket: &Bucket,
-    answer: Answer,
-) -> Result<String, Error> {
+fn on_bucket(gateway: &Gateway, bucket: &Bucket, answer: Answer) -> Result<String, Error> {
     match answer {
         Answer::None(code) => Err(Error::new(code).detail("BucketName", bucket.name().as_str())),
         Answer::Empty(name) => Ok(Writer::document(name).finish(name)),
@@ -132,7 +120,6 @@ fn on_bucket(
             document.text("Payer", "BucketOwner");
             Ok(document.finish("RequestPaymentConfiguration"))
         }
-        Answer::Uploads => uploads(request, bucket),
         Answer::ObjectAcl | Answer::ObjectTags => Err(Error::new(Code::InternalError)),
     }
 }
@@ -183,21 +170,6 @@ async fn object(
     let described = Described::of(&properties);
     let owner = described.facts.owner.as_deref().or_else(|| bucket.owner());
     Ok(acl(gateway, owner.unwrap_or_default()))
-}
-
-fn uploads(request: &Request, bucket: &Bucket) -> Result<String, Error> {
-    let asked = Asked::read(&request.query, "max-uploads")?;
-    let text = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
-    let mut document = Writer::document("ListMultipartUploadsResult");
-    document.text("Bucket", bucket.name().as_str());
-    document.text("KeyMarker", asked.text(&text("key-marker")));
-    document.text("UploadIdMarker", text("upload-id-marker"));
-    document.maybe("Delimiter", asked.delimiter.as_deref().map(|text| asked.text(text)));
-    document.text("Prefix", asked.text(&asked.prefix));
-    document.maybe("EncodingType", asked.encoded.then_some("url"));
-    document.number("MaxUploads", u64::try_from(asked.page_size()).unwrap_or(u64::MAX));
-    document.flag("IsTruncated", false);
-    Ok(document.finish("ListMultipartUploadsResult"))
 }
 
 /// `HeadBucket`: asks Azure each time, because it is how clients wait for a bucket.

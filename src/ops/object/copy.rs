@@ -75,6 +75,7 @@ pub(in crate::ops) async fn run(
         from: from.store().clone(),
         from_path: from.path(&from_key),
         source: found,
+        span: None,
         to: bucket.store().clone(),
         to_path: bucket.path(&key),
         capabilities: bucket.account().capabilities().await,
@@ -86,7 +87,7 @@ pub(in crate::ops) async fn run(
 }
 
 /// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path.
-fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), Error> {
+pub(in crate::ops) fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), Error> {
     let invalid = |value: &str| {
         Error::invalid_argument(
             "x-amz-copy-source",
@@ -133,7 +134,7 @@ fn changes(headers: &HeaderMap) -> bool {
 }
 
 /// The conditions on the source; a read's 304 is a copy's 412.
-fn judge(headers: &HeaderMap, described: &Described) -> Result<(), Error> {
+pub(in crate::ops) fn judge(headers: &HeaderMap, described: &Described) -> Result<(), Error> {
     let conditions = Conditions::read_copy_source(headers)?;
     match conditions.judge(&described.etag, described.modified) {
         Verdict::Go => Ok(()),
@@ -173,7 +174,8 @@ fn describe(
         owner: request.caller.id().map(str::to_owned),
         etag: md5.is_none().then(|| described.etag.as_str().to_owned()),
         checksum: source.checksum,
-        parts: source.parts,
+        // Another blob's list of blocks does not tell of the parts.
+        parts: source.parts.filter(|parts| parts.size.is_some()),
         ..facts
     };
     let options = PutOptions {

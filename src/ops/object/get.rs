@@ -8,17 +8,19 @@ use crate::access::Action;
 use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::headers::{self, Described};
+use crate::ops::object::parts::{self, PartView, Unseen};
 use crate::ops::object::resume::{Pinned, ResumingBody};
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
-use crate::s3::names::ObjectKey;
+use crate::s3::names::{ObjectKey, PartNumber};
 use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
 
 /// What a read asks for.
 struct Read {
     range: Option<ByteRange>,
+    part: Option<PartNumber>,
     conditions: Conditions,
     overrides: Vec<(HeaderName, HeaderValue)>,
     headers: HeaderMap,
@@ -27,9 +29,15 @@ struct Read {
 impl Read {
     fn of(request: &Request) -> Result<Self, Error> {
         refuse_version(request)?;
-        refuse_part(request)?;
+        let part = request.query.filled("partNumber").map(PartNumber::parse).transpose()?;
+        let range = range(&request.headers);
+        if part.is_some() && range.is_some() {
+            return Err(Error::new(Code::InvalidRequest)
+                .message("Cannot specify both Range header and partNumber query parameter."));
+        }
         Ok(Self {
-            range: range(&request.headers),
+            range,
+            part,
             conditions: Conditions::read(&request.headers)?,
             overrides: headers::overrides(&request.query)?,
             headers: request.headers.clone(),
@@ -54,15 +62,6 @@ pub(in crate::ops) fn refuse_version(request: &Request) -> Result<(), Error> {
             let key = request.target.key().map_or("", ObjectKey::as_str);
             Err(Error::new(Code::NoSuchVersion).detail("Key", key).detail("VersionId", version))
         }
-    }
-}
-
-/// Every object is of one part, until uploads in parts are answered.
-fn refuse_part(request: &Request) -> Result<(), Error> {
-    match request.query.number("partNumber")? {
-        None => Ok(()),
-        Some(_) => Err(Error::new(Code::NotImplemented)
-            .message("Reading an object by partNumber is not implemented.")),
     }
 }
 
@@ -91,8 +90,30 @@ async fn head(
         return Ok(answer);
     }
     let length = properties.content_length;
-    let span = read.range.map(|range| range.resolve(length)).transpose()?;
-    answer(&described, &properties, read, span).body(body::empty()).map_err(unanswerable)
+    let view = view(gateway, bucket, key, read, &properties).await?;
+    let span = match &view {
+        Some(view) => view.span,
+        None => read.range.map(|range| range.resolve(length)).transpose()?,
+    };
+    let answer = answer(&described, &properties, read, span, view.as_ref());
+    answer.body(body::empty()).map_err(unanswerable)
+}
+
+/// The part that is asked for, if one is.
+async fn view(
+    gateway: &Gateway,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    read: &Read,
+    properties: &Properties,
+) -> Result<Option<PartView>, Error> {
+    let Some(number) = read.part else { return Ok(None) };
+    let (store, path) = (bucket.store(), bucket.path(key));
+    match parts::view(store, &path, properties, number, &read.headers).await {
+        Ok(view) => Ok(Some(view)),
+        Err(Unseen::Refused(error)) => Err(error),
+        Err(Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
+    }
 }
 
 async fn properties(
@@ -135,23 +156,28 @@ async fn get(
 ) -> Result<Response<Body>, Error> {
     let mut options = ReadOptions::default();
     let mut range = read.range;
+    let mut part = None;
     // A client that says what it has is likely to have it: its condition is judged before bytes are
     // asked for. Azure knows no range from the end; its length has to be known first.
     let likely =
         read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
-    if likely || matches!(range, Some(ByteRange::Last(_))) {
+    if likely || read.part.is_some() || matches!(range, Some(ByteRange::Last(_))) {
         let properties = properties(gateway, bucket, key).await?;
         let described = Described::of(&properties);
         if let Some(answer) = judge(&read.conditions, &described)? {
             return Ok(answer);
         }
-        let span = range.map(|range| range.resolve(properties.content_length)).transpose()?;
+        part = view(gateway, bucket, key, read, &properties).await?;
+        let span = match &part {
+            Some(part) => part.span,
+            None => range.map(|range| range.resolve(properties.content_length)).transpose()?,
+        };
         range = span.map(|(first, last)| ByteRange::FromTo(first, last));
         options.conditions = azure::Conditions::if_match(properties.etag);
     }
     options.range = range.map(azure_range);
     match bucket.store().read(&bucket.path(key), &options).await {
-        Ok(found) => pass_on(bucket, key, read, found),
+        Ok(found) => pass_on(bucket, key, read, found, part.as_ref()),
         Err(error) if error.kind() == Kind::RangeNotSatisfiable => {
             Err(out_of_range(gateway, bucket, key, read, error).await)
         }
@@ -199,6 +225,7 @@ fn pass_on(
     key: &ObjectKey,
     read: &Read,
     found: BlobRead,
+    part: Option<&PartView>,
 ) -> Result<Response<Body>, Error> {
     let BlobRead { properties, range, body } = found;
     let described = Described::of(&properties);
@@ -206,10 +233,10 @@ fn pass_on(
         return Ok(answer);
     }
     let span = range.map(|(first, last, _)| (first, last));
-    if let (Some(range), Some((first, last))) = (read.range, span)
-        && first > last
+    if let Some(range) = read.range
+        && span.map_or(properties.content_length == 0, |(first, last)| first > last)
     {
-        // Azurite answers 206 with no bytes where the service answers 416.
+        // Azurite answers no bytes where the service answers 416.
         return Err(range.not_satisfiable(properties.content_length));
     }
     let (first, end) = span
@@ -221,7 +248,8 @@ fn pass_on(
         commit: described.facts.commit.clone(),
     };
     let body = ResumingBody::new(pinned, body, first, end.saturating_sub(first));
-    answer(&described, &properties, read, span).body(body.boxed_unsync()).map_err(unanswerable)
+    let answer = answer(&described, &properties, read, span, part);
+    answer.body(body.boxed_unsync()).map_err(unanswerable)
 }
 
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.
@@ -230,6 +258,7 @@ fn answer(
     properties: &Properties,
     read: &Read,
     span: Option<(u64, u64)>,
+    part: Option<&PartView>,
 ) -> Builder {
     let total = properties.content_length;
     let answer = match span {
@@ -240,7 +269,9 @@ fn answer(
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
     };
     let mut answer = described.write(answer, properties);
-    if span.is_none() {
+    if let Some(part) = part {
+        answer = part.write(answer);
+    } else if span.is_none() {
         answer = described.write_checksum(answer, &read.headers);
     }
     if let Some(headers) = answer.headers_mut() {

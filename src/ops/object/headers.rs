@@ -115,10 +115,7 @@ impl Described {
     /// The checksum, for those who ask. It is that of the whole object, and never goes with a range:
     /// SDKs compare it with the bytes that came.
     pub(in crate::ops) fn write_checksum(&self, answer: Builder, request: &HeaderMap) -> Builder {
-        let asked = request
-            .get(headers::CHECKSUM_MODE)
-            .is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"enabled"));
-        match (&self.facts.checksum, asked) {
+        match (&self.facts.checksum, headers::wants_checksum(request)) {
             (Some(checksum), true) => answer
                 .header(checksum.value.algorithm().header(), checksum.text())
                 .header(headers::CHECKSUM_TYPE, checksum.kind.name()),

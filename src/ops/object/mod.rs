@@ -6,6 +6,7 @@ pub(super) mod delete;
 pub(super) mod delete_many;
 pub(super) mod get;
 pub(super) mod headers;
+pub(super) mod parts;
 pub(super) mod put;
 pub(super) mod resume;
 pub(super) mod transfer;

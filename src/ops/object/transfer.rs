@@ -13,13 +13,13 @@ use crate::s3::{Code, Error};
 
 /// The most that Put Blob From URL copies, in bytes:
 /// <https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url>.
-const AT_ONCE_BYTES_MAX: u64 = 5000 * 1024 * 1024;
+pub(in crate::ops) const AT_ONCE_BYTES_MAX: u64 = 5000 * 1024 * 1024;
 /// The size of the ranges in which a larger one is copied, in bytes.
 const RANGE_BYTES: u64 = 256 * 1024 * 1024;
 /// How many ranges are copied at once.
 const RANGES_AT_ONCE: usize = 8;
 /// The size of the pieces that pass through the gateway, where nothing else is left, in bytes.
-const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+pub(in crate::ops) const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A copy to be made.
 #[derive(Clone, Debug)]
@@ -30,12 +30,28 @@ pub(in crate::ops) struct Copy {
     pub from_path: BlobPath,
     /// The source as it was looked at; no other state of it is copied.
     pub source: Properties,
+    /// First and last byte of what is copied; without, all of it.
+    pub span: Option<(u64, u64)>,
     /// Where the copy goes.
     pub to: BlobStore,
     /// The copy.
     pub to_path: BlobPath,
     /// What the backend of the copy does.
     pub capabilities: Capabilities,
+}
+
+impl Copy {
+    /// The first byte of what is copied.
+    fn first(&self) -> u64 {
+        self.span.map_or(0, |(first, _)| first)
+    }
+
+    /// How many bytes are copied.
+    fn length(&self) -> u64 {
+        self.span.map_or(self.source.content_length, |(first, last)| {
+            last.saturating_sub(first).saturating_add(1)
+        })
+    }
 }
 
 /// Makes the copy; gives its time.
@@ -45,7 +61,7 @@ pub(in crate::ops) async fn run(
     (options, id): (PutOptions, CommitId),
 ) -> Result<time::OffsetDateTime, Failure> {
     let modified = id.time();
-    if copy.source.content_length == 0 {
+    if copy.length() == 0 {
         let empty = Content::empty();
         let put = || copy.to.put_blob(&copy.to_path, &empty, Guard::Crc64(empty.crc64()), &options);
         commit(&copy.to, &copy.to_path, &id, put).await?;
@@ -62,13 +78,14 @@ pub(in crate::ops) async fn run(
 }
 
 /// Is it that Azure will not do the copying, rather than that it failed?
-fn cannot(error: &BlobError) -> bool {
+pub(in crate::ops) fn cannot(error: &BlobError) -> bool {
     matches!(error.kind(), Kind::CannotVerifySource | Kind::NotSupported)
 }
 
 async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result<(), Failure> {
     let source = copy.from.source(&copy.from_path, None).if_match(copy.source.etag.clone());
-    if copy.capabilities.put_blob_from_url && copy.source.content_length <= AT_ONCE_BYTES_MAX {
+    let whole = copy.span.is_none();
+    if whole && copy.capabilities.put_blob_from_url && copy.length() <= AT_ONCE_BYTES_MAX {
         let put = || copy.to.put_blob_from_url(&copy.to_path, &source, options);
         match commit(&copy.to, &copy.to_path, id, put).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::NotSupported => {}
@@ -78,7 +95,8 @@ async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result
     let ids = BlockIds::new()?;
     let mut blocks = Vec::new();
     let mut tasks: JoinSet<Result<(), BlobError>> = JoinSet::new();
-    for (first, last) in ranges(copy.source.content_length, RANGE_BYTES) {
+    for (first, last) in ranges(copy.length(), RANGE_BYTES) {
+        let (first, last) = (copy.first() + first, copy.first() + last);
         let block = ids.id(blocks.len())?;
         blocks.push(BlockRef::Uncommitted(block.clone()));
         if tasks.len() == RANGES_AT_ONCE {
@@ -107,7 +125,7 @@ async fn join(tasks: &mut JoinSet<Result<(), BlobError>>) -> Result<(), Failure>
 }
 
 /// `length` bytes in ranges of at most `size`: first and last byte of each.
-fn ranges(length: u64, size: u64) -> impl Iterator<Item = (u64, u64)> {
+pub(in crate::ops) fn ranges(length: u64, size: u64) -> impl Iterator<Item = (u64, u64)> {
     (0..length.div_ceil(size)).map(move |index| {
         let first = index * size;
         (first, (first + size).min(length) - 1)
@@ -123,10 +141,11 @@ async fn through_gateway(
 ) -> Result<(), Failure> {
     let ids = BlockIds::new()?;
     let mut blocks = Vec::new();
-    let mut first = 0;
-    while first < copy.source.content_length {
+    let mut first = copy.first();
+    let end = first + copy.length();
+    while first < end {
         let reserved = budget.reserve_up_to(PIECE_BYTES).await?;
-        let last = (first + reserved.bytes()).min(copy.source.content_length) - 1;
+        let last = (first + reserved.bytes()).min(end) - 1;
         let read = ReadOptions {
             range: Some(ByteRange { first, last: Some(last) }),
             conditions: Conditions::if_match(copy.source.etag.clone()),

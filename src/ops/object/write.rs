@@ -284,7 +284,11 @@ impl BlockIds {
     }
 
     /// The same ids, as long as those that wait on the name already.
-    async fn adopt(&mut self, store: &BlobStore, path: &BlobPath) -> Result<(), BlobError> {
+    pub(in crate::ops) async fn adopt(
+        &mut self,
+        store: &BlobStore,
+        path: &BlobPath,
+    ) -> Result<(), BlobError> {
         let list = store.block_list(path, WhichBlocks::Uncommitted).await?;
         let foreign = list.uncommitted.first().map_or(Self::LENGTH, |(id, _)| id.bytes().len());
         if foreign >= Self::LENGTH_MIN {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::{Client, Proxy, azurite, spawn, unique};
+use super::{Client, Proxy, backend_endpoint, spawn, unique};
 
 /// The users of every test gateway: id, access key id, secret, role.
 pub(crate) const ADMIN: User = User { id: "admin", key: "AKADMIN", secret: "admin-secret-0000001" };
@@ -60,7 +60,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            azure: azurite().blob_endpoint(),
+            azure: backend_endpoint(),
             system_container: unique("sys"),
             top: "domains = [\"s3.test\", \"localhost\"]".to_owned(),
             tables: String::new(),
@@ -96,7 +96,7 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
-    /// One over the shared Azurite.
+    /// One over the shared backend.
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
