@@ -18,8 +18,8 @@ use crate::server::health::{Health, StoresProbe};
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Deadlines, Metrics, Parts, Server, Shutdown, check, dev, healthcheck, router, stores,
-    telemetry, tls, wiring,
+    Metrics, Parts, Server, Shutdown, check, dev, healthcheck, router, stores, telemetry, tls,
+    wiring,
 };
 
 /// Why a command ended badly.
@@ -166,12 +166,13 @@ impl Running {
         ));
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
         let server = Server::bind(&config).await?;
+        let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
         let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
         let admin = Admin { health, metrics, config: shown };
-        let parts = Parts { admin, tls, deadlines: Deadlines::default(), background };
+        let parts = Parts { admin, tls, deadlines, background };
         Ok(Self { server, parts, handler, reloader })
     }
 

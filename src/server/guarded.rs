@@ -31,17 +31,6 @@ pub struct Deadlines {
     pub write: Duration,
 }
 
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(10),
-            idle: Duration::from_mins(1),
-            write: Duration::from_mins(1),
-        }
-    }
-}
-
 /// What the stream and the service of one connection know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Shared {

@@ -20,6 +20,10 @@ const DRAIN_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 
+/// What a client has to send for its patience to begin anew, in bytes: one byte now and then would hold
+/// memory and a connection for ever.
+const ENOUGH_BYTES: usize = 1024;
+
 /// What is left of a body when the operation is done.
 #[derive(Debug)]
 pub struct Unread(oneshot::Receiver<Rest>);
@@ -60,14 +64,17 @@ async fn drain(body: &mut AxumBody) -> bool {
     true
 }
 
-/// A body that stalls for at most `idle`, and what is left of it.
-pub fn body(body: AxumBody, idle: Duration) -> (Body, Unread) {
+/// A body whose client is waited for at most `patience` for as little as a kilobyte, and what is left
+/// of it.
+pub fn body(body: AxumBody, patience: Duration) -> (Body, Unread) {
     let (sender, receiver) = oneshot::channel();
     let watched = Watched {
         body: Some(body),
-        idle,
-        silence: Box::pin(tokio::time::sleep(idle)),
-        waiting: false,
+        patience,
+        waited: Duration::ZERO,
+        come: 0,
+        since: None,
+        silence: Box::pin(tokio::time::sleep(patience)),
         touched: false,
         back: Some(sender),
     };
@@ -78,12 +85,27 @@ pub fn body(body: AxumBody, idle: Duration) -> (Body, Unread) {
 struct Watched {
     /// None once it has ended.
     body: Option<AxumBody>,
-    idle: Duration,
+    patience: Duration,
+    /// How long the client was waited for since it last sent enough.
+    waited: Duration,
+    /// How many bytes came since.
+    come: usize,
+    /// Since when the next frame is waited for. The time that a frame takes us does not count.
+    since: Option<Instant>,
     silence: Pin<Box<Sleep>>,
-    /// Is the client's next frame being waited for?
-    waiting: bool,
     touched: bool,
     back: Option<oneshot::Sender<Rest>>,
+}
+
+impl Watched {
+    fn came(&mut self, bytes: usize) {
+        self.waited += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.come = self.come.saturating_add(bytes);
+        if self.come >= ENOUGH_BYTES {
+            self.waited = Duration::ZERO;
+            self.come = 0;
+        }
+    }
 }
 
 impl HttpBody for Watched {
@@ -99,7 +121,7 @@ impl HttpBody for Watched {
         this.touched = true;
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.waiting = false;
+                this.came(frame.data_ref().map_or(0, Bytes::len));
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(fault))) => {
@@ -111,10 +133,11 @@ impl HttpBody for Watched {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                // Only the client's silence counts, not the time that a frame takes us.
-                if !this.waiting {
-                    this.waiting = true;
-                    this.silence.as_mut().reset(Instant::now() + this.idle);
+                if this.since.is_none() {
+                    let now = Instant::now();
+                    this.since = Some(now);
+                    let left = this.patience.saturating_sub(this.waited);
+                    this.silence.as_mut().reset(now + left);
                 }
                 std::task::ready!(this.silence.as_mut().poll(context));
                 this.body = None;
@@ -138,5 +161,55 @@ impl Drop for Watched {
             // Where nobody waits for it any more, the connection is gone as well.
             drop(back.send(Rest { body, touched: self.touched }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Interval, MissedTickBehavior, interval};
+
+    use super::*;
+
+    /// Sends so many bytes at each tick, for ever.
+    struct Drip(Interval, usize);
+
+    impl HttpBody for Drip {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            std::task::ready!(self.0.poll_tick(context));
+            Poll::Ready(Some(Ok(Frame::data(vec![b'x'; self.1].into()))))
+        }
+    }
+
+    /// How long a body is borne that sends so many bytes every so many seconds, with `busy` seconds of
+    /// our own after each frame; none: for longer than an hour.
+    async fn borne(bytes: usize, every: u64, busy: u64) -> Option<u64> {
+        let mut ticks = interval(Duration::from_secs(every));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let drip = AxumBody::new(Drip(ticks, bytes));
+        let (mut body, _unread) = body(drip, Duration::from_secs(30));
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_hours(1) {
+            if let Some(Err(error)) = body.frame().await {
+                assert!(error.is::<Stalled>());
+                return Some(begun.elapsed().as_secs());
+            }
+            tokio::time::sleep(Duration::from_secs(busy)).await;
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn c61_a_body_that_drips_is_cut_and_a_slow_one_is_not() {
+        assert_eq!(borne(1, 10, 0).await, Some(30));
+        assert_eq!(borne(1, 31, 0).await, Some(30));
+        assert_eq!(borne(1024, 29, 0).await, None);
+        assert_eq!(borne(100, 2, 0).await, None);
+        assert_eq!(borne(1, 1, 600).await, None, "it is we who are slow");
     }
 }

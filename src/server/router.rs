@@ -48,8 +48,8 @@ pub struct Front {
     pub health: Health,
     /// How many requests may run at once.
     pub max_in_flight: usize,
-    /// How long a client may be silent in the middle of a body.
-    pub body_idle: Duration,
+    /// How long a client may send next to nothing in the middle of a body.
+    pub body_timeout: Duration,
 }
 
 impl fmt::Debug for Front {
@@ -98,7 +98,7 @@ async fn handle(
         return answer.map(axum::body::Body::new);
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
-    let (body, unread) = incoming::body(body, hall.front.body_idle);
+    let (body, unread) = incoming::body(body, hall.front.body_timeout);
     let outcome = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::access::{Directory, NewKey, NewStatement, NewUser, Role};
 use crate::azure::{BlobStore, ContainerName};
@@ -11,13 +10,11 @@ use crate::ops::accounts::{Account, Accounts, Route};
 use crate::ops::{Gateway, Settings};
 use crate::s3::auth::Rules;
 use crate::s3::target::Domains;
-use crate::server::config::{self, Config, Faults, RouteConfig, UserConfig};
+use crate::server::config::{self, Config, Faults, Limits, RouteConfig, UserConfig};
+use crate::server::guarded::Deadlines;
 use crate::server::health::Health;
 use crate::server::metrics::Metrics;
 use crate::server::router::Front;
-
-/// How long a client may be silent in the middle of a body.
-const BODY_IDLE: Duration = Duration::from_secs(30);
 
 /// The gateway of a configuration, over these stores.
 pub fn gateway(config: &Config, stores: &BTreeMap<String, BlobStore>) -> Result<Gateway, Faults> {
@@ -59,7 +56,17 @@ pub fn front(config: &Config, gateway: Arc<Gateway>, metrics: Metrics, health: H
         metrics,
         health,
         max_in_flight: config.limits.max_in_flight,
-        body_idle: BODY_IDLE,
+        body_timeout: config.limits.body_timeout,
+    }
+}
+
+/// How long a client may keep a connection waiting.
+pub fn deadlines(limits: &Limits) -> Deadlines {
+    Deadlines {
+        handshake: limits.header_timeout,
+        head: limits.header_timeout,
+        idle: limits.idle_timeout,
+        write: limits.stall_timeout,
     }
 }
 

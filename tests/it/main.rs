@@ -13,6 +13,7 @@ mod auth;
 mod buckets;
 mod clients;
 mod copy;
+mod deadlines;
 mod entra;
 mod errors;
 mod harness;

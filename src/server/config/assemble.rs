@@ -113,11 +113,20 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
     let max_in_flight = settings.read("limits.max_in_flight", notes, count);
     let max_connections = settings.read("limits.max_connections", notes, count);
     let cache_ttl = settings.read("limits.cache_ttl", notes, values::duration);
+    let mut time = |key| settings.read(key, notes, values::some_time);
+    let header_timeout = time("limits.header_timeout");
+    let body_timeout = time("limits.body_timeout");
+    let stall_timeout = time("limits.stall_timeout");
+    let idle_timeout = time("limits.idle_timeout");
     Some(Limits {
         memory_bytes: memory_bytes?,
         max_in_flight: max_in_flight?,
         max_connections: max_connections?,
         cache_ttl: cache_ttl?,
+        header_timeout: header_timeout?,
+        body_timeout: body_timeout?,
+        stall_timeout: stall_timeout?,
+        idle_timeout: idle_timeout?,
     })
 }
 

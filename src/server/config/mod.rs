@@ -116,6 +116,14 @@ pub struct Limits {
     pub max_connections: usize,
     /// How long bucket facts and documents are believed.
     pub cache_ttl: Duration,
+    /// For TLS's handshake, and for a whole head.
+    pub header_timeout: Duration,
+    /// For the next bytes of a request's body.
+    pub body_timeout: Duration,
+    /// For taking bytes of an answer.
+    pub stall_timeout: Duration,
+    /// Silence between two requests.
+    pub idle_timeout: Duration,
 }
 
 /// Where a configuration comes from. The same sources are read again for a reload.

@@ -83,6 +83,20 @@ pub const SETTINGS: &[Setting] = &[
     row("limits.max_in_flight", Kind::Number, Some("1024"), "Requests; above it 503 SlowDown"),
     row("limits.max_connections", Kind::Number, Some("10000"), "Connections; above it 503"),
     row("limits.cache_ttl", Kind::Text, Some("5s"), "How long bucket facts are believed"),
+    row(
+        "limits.header_timeout",
+        Kind::Text,
+        Some("10s"),
+        "How long a client has for TLS and a head",
+    ),
+    row(
+        "limits.body_timeout",
+        Kind::Text,
+        Some("30s"),
+        "How long a client may send next to nothing",
+    ),
+    row("limits.stall_timeout", Kind::Text, Some("60s"), "How long a client may take no bytes"),
+    row("limits.idle_timeout", Kind::Text, Some("60s"), "How long a connection may be silent"),
     row("lifecycle.day_seconds", Kind::Number, Some("86400"), "How long a lifecycle day is"),
     row("multipart.abandoned_after", Kind::Text, Some("7d"), "When an open upload is dropped"),
 ];

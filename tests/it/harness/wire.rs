@@ -139,6 +139,16 @@ impl Wire {
         read_head(&mut self.reader, &mut self.buffer).await
     }
 
+    /// Throws away what is there or comes next: how much, and nothing at the end.
+    pub(crate) async fn read_some(&mut self) -> Option<usize> {
+        if self.buffer.is_empty()
+            && !matches!(self.reader.read_buf(&mut self.buffer).await, Ok(1..))
+        {
+            return None;
+        }
+        Some(self.buffer.split().len())
+    }
+
     /// Has the server closed the connection, with nothing left to read? Waits until it is known.
     pub(crate) async fn is_closed(&mut self) -> bool {
         self.buffer.is_empty()
