@@ -2,7 +2,8 @@
 //! and no secret appears. It is a port of its own so that no bucket name is taken and nobody reads the
 //! metrics who only has the S3 port.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,11 +11,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
 
 use crate::server::config::Config;
-use crate::server::health::Health;
+use crate::server::health::{AccountState, Health};
 use crate::server::metrics::Metrics;
 
 /// What the pages show.
@@ -26,6 +28,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The configuration of now.
     pub config: Arc<ArcSwap<Config>>,
+    /// Where the S3 port is.
+    pub s3: SocketAddr,
 }
 
 /// The pages.
@@ -73,51 +77,82 @@ fn plain(status: StatusCode, text: String) -> Response {
     (status, headers, text).into_response()
 }
 
-async fn status(State(admin): State<Admin>) -> Response {
-    let ready = admin.health.ready().await;
-    match page(&admin.config.load(), ready) {
+async fn status(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let states = admin.health.accounts().await;
+    let asked = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match page(&admin, &states, asked) {
         Ok(page) => Html(page).into_response(),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 
-fn page(config: &Config, ready: Result<(), String>) -> Result<String, std::fmt::Error> {
+fn page(admin: &Admin, states: &[AccountState], asked: Option<&str>) -> Result<String, fmt::Error> {
+    let config = admin.config.load();
     let mut out = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>bluebucket</title>\
          <style>body{font:16px/1.5 system-ui;max-width:50rem;margin:2rem auto;padding:0 1rem}\
          pre{background:#8882;padding:1rem;overflow:auto}td,th{text-align:left;padding-right:2rem}\
          </style><h1>bluebucket</h1>",
     );
-    let state = match ready {
-        Ok(()) => "ready".to_owned(),
-        Err(cause) => format!("not ready: {}", escaped(&cause)),
+    let fine = states.iter().all(|state| state.answer.is_ok());
+    let state = match (admin.health.is_draining(), fine) {
+        (true, _) => "draining",
+        (false, true) => "ready",
+        (false, false) => "not ready",
     };
-    write!(out, "<p>Version {}, {state}.</p><h2>Accounts</h2><ul>", env!("CARGO_PKG_VERSION"))?;
-    for name in config.accounts.keys() {
-        let default = if config.default_account.as_ref() == Some(name) { " (default)" } else { "" };
-        write!(out, "<li>{}{default}</li>", escaped(name))?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let version = env!("CARGO_PKG_VERSION");
+    write!(out, "<p>Version {version}, {state}. S3 port: {scheme}://{}</p>", admin.s3)?;
+    accounts(&mut out, &config, states)?;
+    routes(&mut out, &config)?;
+    let endpoint = format!("{scheme}://{}", reachable(admin.s3, asked));
+    let recipe = escaped(&recipe(&endpoint, &config.region));
+    write!(out, "<h2>Clients</h2><pre>{recipe}</pre>")?;
+    Ok(out)
+}
+
+fn accounts(out: &mut String, config: &Config, states: &[AccountState]) -> fmt::Result {
+    out.push_str("<h2>Accounts</h2><table><tr><th>account<th>state");
+    for AccountState { account, answer } in states {
+        let is_default = config.default_account.as_ref() == Some(account);
+        let default = if is_default { " (default)" } else { "" };
+        let state = match answer {
+            Ok(()) => "answers".to_owned(),
+            Err(cause) => format!("does not answer: {}", escaped(cause)),
+        };
+        write!(out, "<tr><td>{}{default}<td>{state}", escaped(account))?;
     }
-    out.push_str("</ul><h2>Routes</h2><table><tr><th>bucket<th>account<th>container<th>prefix");
+    out.push_str("</table>");
+    Ok(())
+}
+
+/// The routes in their order, the first that fits counts; and where everything else goes.
+fn routes(out: &mut String, config: &Config) -> fmt::Result {
+    out.push_str("<h2>Routes</h2><table><tr><th>bucket<th>account<th>container<th>prefix<th>");
+    let default = config.default_account.as_deref().unwrap_or("–");
     for route in &config.routes {
-        let cell = |text: Option<&str>| escaped(text.unwrap_or("–"));
         write!(
             out,
-            "<tr><td>{}<td>{}<td>{}<td>{}{}",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}",
             escaped(&route.name),
-            cell(route.account.as_deref()),
-            cell(route.container.as_deref()),
+            escaped(route.account.as_deref().unwrap_or(default)),
+            escaped(route.container.as_deref().unwrap_or("of the bucket's name")),
             escaped(&route.prefix),
-            if route.read_only { " read-only" } else { "" }
+            if route.read_only { "read-only" } else { "" }
         )?;
     }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let endpoint = format!("{scheme}://{}", config.listen);
-    write!(
-        out,
-        "</table><h2>Clients</h2><pre>{}</pre>",
-        escaped(&recipe(&endpoint, &config.region))
-    )?;
-    Ok(out)
+    let default = escaped(default);
+    write!(out, "<tr><td>all others<td>{default}<td>of the bucket's name<td><td></table>")
+}
+
+/// The S3 port under an address that a client can use: a port on all interfaces is on the one that
+/// this page was asked for at, too.
+fn reachable(s3: SocketAddr, asked: Option<&str>) -> String {
+    let asked = asked.and_then(|host| host.parse::<Authority>().ok());
+    match asked {
+        Some(asked) if s3.ip().is_unspecified() => format!("{}:{}", asked.host(), s3.port()),
+        _ => s3.to_string(),
+    }
 }
 
 /// What to paste for the clients that most people have.
@@ -139,4 +174,20 @@ pub(super) fn recipe(endpoint: &str, region: &str) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn a_port_on_all_interfaces_is_shown_under_the_name_of_the_page() {
+        let check = |s3: &str, asked: Option<&str>, shown: &str| {
+            assert_eq!(reachable(s3.parse().unwrap(), asked), shown);
+        };
+        check("0.0.0.0:9000", Some("box.example:9001"), "box.example:9000");
+        check("[::]:9000", Some("[fd00::1]:9001"), "[fd00::1]:9000");
+        check("0.0.0.0:9000", Some("no host"), "0.0.0.0:9000");
+        check("127.0.0.1:9000", Some("box.example:9001"), "127.0.0.1:9000");
+    }
 }

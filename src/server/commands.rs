@@ -14,7 +14,7 @@ use crate::ops::Gateway;
 use crate::server::admin::Admin;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
-use crate::server::health::{Health, StoresProbe};
+use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
@@ -155,7 +155,7 @@ impl Running {
         let config = loaded.config.clone();
         let metrics = Metrics::new();
         let stores = stores::open(&config, &metrics)?;
-        let health = Health::new(StoresProbe::new(stores.clone()));
+        let health = Health::new(stores.clone());
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
         let background = gateway.tasks().clone();
         let handler = router::service(wiring::front(
@@ -171,7 +171,7 @@ impl Running {
         let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
-        let admin = Admin { health, metrics, config: shown };
+        let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         Ok(Self { server, parts, handler, reloader })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::azure::BlobStore;
@@ -15,11 +16,20 @@ const BELIEVED: Duration = Duration::from_secs(3);
 /// Orchestrators give a probe a few seconds.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Asks whether Azure answers with our credential.
+/// Asks whether an account answers with our credential.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// The first thing that is wrong.
+    /// What is wrong.
     async fn probe(&self) -> Result<(), String>;
+}
+
+/// An account and what it last answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// Its name in the configuration.
+    pub account: String,
+    /// Or what is wrong.
+    pub answer: Result<(), String>,
 }
 
 /// Whether the process is of use. A clone knows the same.
@@ -28,8 +38,8 @@ pub struct Health(Arc<Inner>);
 
 struct Inner {
     draining: AtomicBool,
-    probe: Box<dyn Probe>,
-    last: Mutex<Option<(Instant, Result<(), String>)>>,
+    probes: Vec<(String, Arc<dyn Probe>)>,
+    last: Mutex<Option<(Instant, Vec<AccountState>)>>,
 }
 
 impl std::fmt::Debug for Health {
@@ -39,11 +49,15 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// Ready when `probe` says so.
-    pub fn new(probe: impl Probe + 'static) -> Self {
+    /// Ready when every account answers.
+    pub fn new<P: Probe + 'static>(accounts: impl IntoIterator<Item = (String, P)>) -> Self {
+        let probes = accounts.into_iter().map(|(name, probe)| {
+            let probe: Arc<dyn Probe> = Arc::new(probe);
+            (name, probe)
+        });
         Self(Arc::new(Inner {
             draining: AtomicBool::new(false),
-            probe: Box::new(probe),
+            probes: probes.collect(),
             last: Mutex::new(None),
         }))
     }
@@ -58,47 +72,53 @@ impl Health {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// Whether requests would be answered, or why not. Azure is asked at most every few seconds,
-    /// however many ask here.
+    /// Whether requests would be answered, or the first reason why not.
     pub async fn ready(&self) -> Result<(), String> {
         if self.is_draining() {
             return Err("draining".to_owned());
         }
-        let mut last = self.0.last.lock().await;
-        if let Some((at, answer)) = last.as_ref()
-            && at.elapsed() < BELIEVED
-        {
-            return answer.clone();
-        }
-        let answer = match tokio::time::timeout(PROBE_DEADLINE, self.0.probe.probe()).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(format!("Azure did not answer within {PROBE_DEADLINE:?}")),
-        };
-        *last = Some((Instant::now(), answer.clone()));
-        drop(last);
-        answer
-    }
-}
-
-/// Asks every account what it is, which is cheap and needs the credential.
-#[derive(Debug)]
-pub struct StoresProbe(Vec<(String, BlobStore)>);
-
-impl StoresProbe {
-    /// Over these accounts, by name.
-    pub fn new(stores: impl IntoIterator<Item = (String, BlobStore)>) -> Self {
-        Self(stores.into_iter().collect())
-    }
-}
-
-#[async_trait]
-impl Probe for StoresProbe {
-    async fn probe(&self) -> Result<(), String> {
-        for (name, store) in &self.0 {
-            let answer = store.account_information().await;
-            answer.map_err(|error| format!("account {name}: {error}"))?;
+        for AccountState { account, answer } in self.accounts().await {
+            answer.map_err(|cause| format!("account {account}: {cause}"))?;
         }
         Ok(())
+    }
+
+    /// Every account with its state. Azure is asked at most every few seconds, however many ask here.
+    pub async fn accounts(&self) -> Vec<AccountState> {
+        let mut last = self.0.last.lock().await;
+        if let Some((at, states)) = last.as_ref()
+            && at.elapsed() < BELIEVED
+        {
+            return states.clone();
+        }
+        let states = self.ask().await;
+        *last = Some((Instant::now(), states.clone()));
+        drop(last);
+        states
+    }
+
+    /// Asks all at once: one that is silent makes nobody else late.
+    async fn ask(&self) -> Vec<AccountState> {
+        let mut asked = JoinSet::new();
+        for (account, probe) in &self.0.probes {
+            let (account, probe) = (account.clone(), Arc::clone(probe));
+            asked.spawn(async move {
+                let answer = tokio::time::timeout(PROBE_DEADLINE, probe.probe()).await;
+                let late = |_elapsed| Err(format!("no answer within {PROBE_DEADLINE:?}"));
+                AccountState { account, answer: answer.unwrap_or_else(late) }
+            });
+        }
+        let mut states = asked.join_all().await;
+        states.sort_by(|one, other| one.account.cmp(&other.account));
+        states
+    }
+}
+
+/// What kind of account it is can be asked cheaply and needs the credential.
+#[async_trait]
+impl Probe for BlobStore {
+    async fn probe(&self) -> Result<(), String> {
+        self.account_information().await.map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -123,6 +143,13 @@ pub(super) mod tests {
         }
     }
 
+    #[async_trait]
+    impl Probe for Box<dyn Probe> {
+        async fn probe(&self) -> Result<(), String> {
+            (**self).probe().await
+        }
+    }
+
     /// Never answers.
     struct Silent;
 
@@ -136,13 +163,13 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn azure_is_asked_once_in_a_while() {
         let probe = Scripted::default();
-        let health = Health::new(probe.clone());
+        let health = Health::new([("a".to_owned(), probe.clone())]);
         assert_eq!(health.ready().await, Ok(()));
         probe.broken.store(true, Ordering::Relaxed);
         assert_eq!(health.ready().await, Ok(()));
         assert_eq!(probe.asked.load(Ordering::Relaxed), 1);
         tokio::time::advance(BELIEVED).await;
-        assert_eq!(health.ready().await, Err("broken".to_owned()));
+        assert_eq!(health.ready().await, Err("account a: broken".to_owned()));
         probe.broken.store(false, Ordering::Relaxed);
         tokio::time::advance(BELIEVED).await;
         assert_eq!(health.ready().await, Ok(()));
@@ -151,7 +178,7 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_drains_is_not_ready_and_asks_nobody() {
         let probe = Scripted::default();
-        let health = Health::new(probe.clone());
+        let health = Health::new([("a".to_owned(), probe.clone())]);
         health.drain();
         assert_eq!(health.ready().await, Err("draining".to_owned()));
         assert_eq!(probe.asked.load(Ordering::Relaxed), 0);
@@ -159,6 +186,17 @@ pub(super) mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn f37_an_azure_that_does_not_answer_is_not_waited_for() {
-        assert!(Health::new(Silent).ready().await.unwrap_err().contains("did not answer"));
+        let probes: [(&str, Box<dyn Probe>); 3] = [
+            ("c", Box::new(Silent)),
+            ("a", Box::new(Silent)),
+            ("b", Box::new(Scripted::default())),
+        ];
+        let health = Health::new(probes.map(|(name, probe)| (name.to_owned(), probe)));
+        let begun = Instant::now();
+        assert!(health.ready().await.unwrap_err().starts_with("account a: no answer within"));
+        assert_eq!(begun.elapsed(), PROBE_DEADLINE, "all at once");
+        let states = health.accounts().await;
+        let fine = states.iter().map(|state| (state.account.as_str(), state.answer.is_ok()));
+        assert_eq!(fine.collect::<Vec<_>>(), [("a", false), ("b", true), ("c", false)]);
     }
 }

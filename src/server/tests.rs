@@ -51,9 +51,10 @@ async fn start(deadlines: Deadlines, settings: &[(&'static str, &str)]) -> Shell
     let (shutdown, metrics, probe) = (Shutdown::new(), Metrics::new(), Scripted::default());
     let parts = Parts {
         admin: Admin {
-            health: Health::new(probe.clone()),
+            health: Health::new([("main".to_owned(), probe.clone())]),
             metrics: metrics.clone(),
             config: Arc::new(ArcSwap::from_pointee(config)),
+            s3,
         },
         tls,
         deadlines,
@@ -416,6 +417,7 @@ async fn f43_the_pages_are_on_the_admin_port_only() {
     assert!(shell.admin("/ready").await.contains("200 OK"));
     assert!(shell.admin("/metrics").await.contains("bluebucket_build_info"));
     assert!(shell.admin("/").await.contains("signature_version s3v4"));
+    assert!(shell.admin("/").await.contains(&format!("S3 port: http://{}<", shell.s3)));
     assert!(shell.admin("/nothing").await.contains("404"));
     let request = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert!(!talk(shell.s3, request).await.contains("bluebucket_"));
@@ -427,6 +429,11 @@ async fn f37_not_ready_while_azure_does_not_answer() {
     let shell = start(quick(), &[]).await;
     shell.probe.broken.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(shell.admin("/ready").await.contains("503"));
+    let page = shell.admin("/").await;
+    assert!(
+        page.contains("not ready") && page.contains("main<td>does not answer: broken"),
+        "{page}"
+    );
     assert!(shell.admin("/live").await.contains("200 OK"));
     shell.end().await;
 }

@@ -27,6 +27,7 @@ mod native;
 mod objects;
 mod presigned;
 mod process;
+mod status;
 mod streaming;
 mod strict;
 mod tidy;
