@@ -25,6 +25,7 @@ mod multidelete;
 mod multipart;
 mod native;
 mod objects;
+mod presigned;
 mod process;
 mod replicas;
 mod requests;
