@@ -24,19 +24,23 @@ use std::sync::Arc;
 
 use http::Response;
 
+use crate::s3::Error;
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
-use crate::s3::{Code, Error};
 
 impl Gateway {
-    /// Runs an operation: one line for each that is answered.
+    /// Runs an operation.
     pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
-        let operation = request.operation;
-        if request.payload.is_streaming() && !operation.takes_object_bytes() {
-            return Err(Error::new(Code::InvalidRequest)
-                .message("aws-chunked encoding is not supported for this operation."));
-        }
         refusals::check(&request)?;
+        if multipart::is_of(request.operation) {
+            return multipart::dispatch(self, request).await;
+        }
+        self.run(request).await
+    }
+
+    /// One line for each operation on buckets and whole objects that is answered.
+    async fn run(&self, request: Request) -> Result<Response<Body>, Error> {
+        let operation = request.operation;
         #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused is refused alike")]
         match operation {
             Operation::ListBuckets => bucket::list::run(self, request).await,
@@ -52,18 +56,18 @@ impl Gateway {
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
-            Operation::CreateMultipartUpload => multipart::create::run(self, request).await,
-            Operation::UploadPart => multipart::upload_part::run(self, request).await,
-            Operation::UploadPartCopy => multipart::upload_part_copy::run(self, request).await,
-            Operation::CompleteMultipartUpload => multipart::complete::run(self, request).await,
-            Operation::AbortMultipartUpload => multipart::abort::run(self, request).await,
-            Operation::ListParts => multipart::list_parts::run(self, request).await,
-            Operation::ListMultipartUploads => multipart::list_uploads::run(self, request).await,
-            Operation::CorsPreflight => Err(bucket::probes::no_cors()),
-            other => match bucket::probes::answer(other) {
-                Some(answer) => bucket::probes::run(self, request, answer).await,
-                None => Err(other.refusal()),
-            },
+            _ => self.probe(request).await,
+        }
+    }
+
+    /// What is answered of what nobody has configured; all else is refused by name.
+    async fn probe(&self, request: Request) -> Result<Response<Body>, Error> {
+        if request.operation == Operation::CorsPreflight {
+            return Err(bucket::probes::no_cors());
+        }
+        match bucket::probes::answer(request.operation) {
+            Some(answer) => bucket::probes::run(self, request, answer).await,
+            None => Err(request.operation.refusal()),
         }
     }
 }

@@ -42,6 +42,10 @@ const LOCKS: &[&str] = &[
 /// Refuses a request that asks for more than is built.
 pub(super) fn check(request: &Request) -> Result<(), Error> {
     let headers = &request.headers;
+    if request.payload.is_streaming() && !request.operation.takes_object_bytes() {
+        return Err(Error::new(Code::InvalidRequest)
+            .message("aws-chunked encoding is not supported for this operation."));
+    }
     for name in headers.keys().map(http::HeaderName::as_str) {
         let row = REFUSED.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),

@@ -25,8 +25,10 @@ pub(crate) enum Body {
     Whole(Bytes),
     /// Bytes of a blob.
     Range(Range),
-    /// Bytes that stop before their end: the connection is cut there.
+    /// Bytes of which so many come; then the connection is cut.
     Cut(Box<Self>, u64),
+    /// They have come, and the connection is cut when it is asked for more.
+    Ending(u64),
 }
 
 /// Bytes of a blob on their way.
@@ -60,12 +62,13 @@ impl Body {
             Self::Whole(bytes) => bytes.len() as u64,
             Self::Range(range) => range.end - range.position,
             Self::Cut(body, _) => body.left(),
+            Self::Ending(left) => *left,
         }
     }
 
     fn next(&mut self) -> Option<Bytes> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Ending(_) => None,
             Self::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *self = Self::Empty;
@@ -87,23 +90,30 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let frame = self.next();
-        if let Self::Cut(_, left) = &mut *self {
-            if *left == 0 {
-                return Poll::Ready(Some(Err(Cut)));
-            }
-            let Some(mut frame) = frame else { return Poll::Ready(Some(Err(Cut))) };
-            frame.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= frame.len() as u64;
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        if let Self::Ending(_) = &*self {
+            return Poll::Ready(Some(Err(Cut)));
         }
-        Poll::Ready(frame.map(|frame| Ok(Frame::data(frame))))
+        let left = self.left();
+        let frame = self.next();
+        let Self::Cut(_, until) = &mut *self else {
+            return Poll::Ready(frame.map(|frame| Ok(Frame::data(frame))));
+        };
+        let allowed = usize::try_from(*until).unwrap_or(usize::MAX);
+        let Some(mut frame) = frame.filter(|_| allowed > 0) else {
+            // Waits once, so that what was written before goes out before the cut.
+            *self = Self::Ending(left);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        frame.truncate(allowed);
+        *until -= frame.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        !matches!(self, Self::Cut(..)) && self.left() == 0
+        !matches!(self, Self::Cut(..) | Self::Ending(_)) && self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -108,9 +108,6 @@ impl Service {
         if skewed || account != self.options.account {
             return Err(refusal::AUTHENTICATION_FAILED.into());
         }
-        if ask.header("x-ms-version").is_none() {
-            return Err(refusal::MISSING_REQUIRED_HEADER.into());
-        }
         if self.key.signed(&to_sign(ask, account), signature) {
             Ok(())
         } else {

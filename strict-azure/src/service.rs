@@ -162,11 +162,13 @@ impl Service {
 
     async fn check_and_do(&self, operation: Operation, ask: &Ask, upload: &mut Upload) -> Outcome {
         self.authorise(ask, operation)?;
-        if let Some(version) = ask.header("x-ms-version") {
-            let known = version.len() == VERSION_MAX.len() && version <= VERSION_MAX;
-            if !known {
-                return Err(refusal::INVALID_HEADER_VALUE.into());
+        match ask.header("x-ms-version") {
+            Some(version) if version.len() == VERSION_MAX.len() && version <= VERSION_MAX => {}
+            Some(_) => return Err(refusal::INVALID_HEADER_VALUE.into()),
+            None if ask.headers.contains_key("authorization") => {
+                return Err(refusal::MISSING_REQUIRED_HEADER.into());
             }
+            None => {}
         }
         self.perform(operation, ask, upload).await
     }

@@ -118,7 +118,9 @@ impl Plan {
         let checksum = settings.and_then(|settings| checksum(settings, &parts));
         wanted.check(settings, checksum.as_ref())?;
         let mut md5 = Md5::new();
-        parts.iter().for_each(|part| md5.update(part.md5));
+        for part in &parts {
+            md5.update(part.md5);
+        }
         let etag = format!("{}-{}", HEXLOWER.encode(&md5.finalize()), parts.len());
         Ok(Self { parts, length, etag, checksum })
     }

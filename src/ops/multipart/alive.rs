@@ -139,7 +139,7 @@ mod tests {
         check(Ok(document), "<R></R>").await;
         let error = Error::new(Code::InvalidPart).message("m");
         let document = "<Error><Code>InvalidPart</Code><Message>m</Message>\
-            <Resource>/b/k</Resource><RequestId>R1</RequestId></Error>";
+            <Resource>/b/k</Resource><RequestId>R1</RequestId><HostId>UjE=</HostId></Error>";
         check(Err(error), document).await;
     }
 }

@@ -69,22 +69,19 @@ impl Assembly<'_> {
         if let Some(done) = self.at_once().await {
             return done;
         }
-        let mut ids = Ids::Parts(nonce()?);
+        let mut ids = Ids::renewed()?;
         let mut through_gateway = !self.capabilities.put_block_from_url;
         for _ in 1..ATTEMPTS_MAX {
             let error = match self.attempt(claim, &ids, through_gateway).await {
                 Err(Failure::Azure(error)) => error,
                 other => return other,
             };
+            #[expect(clippy::wildcard_enum_match_arm, reason = "all others end it alike")]
             match error.kind() {
                 Kind::InvalidBlobOrBlock => ids = Ids::Short(self.adopt().await?),
                 // Another writer of the key has discarded them; the parts are still there.
                 Kind::InvalidBlockList if self.is_done().await? => return Ok(()),
-                Kind::InvalidBlockList => {
-                    if let Ids::Parts(old) = &mut ids {
-                        *old = nonce()?;
-                    }
-                }
+                Kind::InvalidBlockList => ids = Ids::renewed()?,
                 _ if cannot(&error) && !through_gateway && !is_gone(&error) => {
                     tracing::warn!(cause = %error, "Azure cannot copy parts itself; they go through the gateway");
                     through_gateway = true;
@@ -180,9 +177,7 @@ impl Assembly<'_> {
                 blocks.push(BlockRef::Uncommitted(id));
                 (first, index) = (last + 1, index + 1);
                 drop(reserved);
-                if beat_is_due(&mut beats) {
-                    claim.beat().await?;
-                }
+                beat_if_due(&mut beats, claim).await?;
             }
         }
         Ok(blocks)
@@ -238,6 +233,12 @@ impl Assembly<'_> {
 }
 
 impl Ids {
+    /// Those of a new attempt.
+    fn renewed() -> Result<Self, Error> {
+        // What another tool had staged is gone with ours.
+        nonce().map(Self::Parts)
+    }
+
     fn id(&self, piece: &Piece<'_>, at: usize) -> Result<crate::azure::BlockId, Error> {
         let nonce = match self {
             Self::Parts(nonce) => *nonce,
@@ -270,9 +271,12 @@ async fn one(
     }
 }
 
-fn beat_is_due(beats: &mut tokio::time::Interval) -> bool {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    beats.poll_tick(&mut context).is_ready()
+async fn beat_if_due(beats: &mut tokio::time::Interval, claim: &mut Claim) -> Result<(), Error> {
+    let due = {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        beats.poll_tick(&mut context).is_ready()
+    };
+    if due { claim.beat().await } else { Ok(()) }
 }
 
 /// Is the part no longer what was listed?

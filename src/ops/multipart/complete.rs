@@ -315,13 +315,13 @@ mod tests {
     use super::read;
     use crate::s3::Code;
 
-    fn check(parts: &str, want: Result<Vec<(u16, &str)>, Code>) {
+    fn check(parts: &str, want: Result<&[(u16, &str)], Code>) {
         let document = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
         let found = read(document.as_bytes());
         let found = found.as_ref().map_err(crate::s3::Error::code).map(|found| {
             found.iter().map(|part| (part.number.get(), part.etag.as_str())).collect::<Vec<_>>()
         });
-        assert_eq!(found, want, "{parts}");
+        assert_eq!(found.as_deref().map_err(|code| *code), want, "{parts}");
     }
 
     #[test]
@@ -329,9 +329,9 @@ mod tests {
         let part = |number: &str, etag: &str| {
             format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
         };
-        check(&part("1", "&quot;ab&quot;"), Ok(vec![(1, "ab")]));
-        check(&part(" 1\n", " \"ab\" "), Ok(vec![(1, "ab")]));
-        check(&(part("2", "ab") + &part("1", "cd")), Ok(vec![(2, "ab"), (1, "cd")]));
+        check(&part("1", "&quot;ab&quot;"), Ok(&[(1, "ab")]));
+        check(&part(" 1\n", " \"ab\" "), Ok(&[(1, "ab")]));
+        check(&(part("2", "ab") + &part("1", "cd")), Ok(&[(2, "ab"), (1, "cd")]));
         check("", Err(Code::MalformedXML));
         check("<Part><PartNumber>1</PartNumber></Part>", Err(Code::MalformedXML));
         check("<Part><ETag>ab</ETag></Part>", Err(Code::MalformedXML));

@@ -41,7 +41,7 @@ pub(super) struct Claim {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// We do.
-    Ours(Claim),
+    Ours(Box<Claim>),
     /// Somebody else does, or has done.
     Theirs,
 }
@@ -56,7 +56,10 @@ pub(super) async fn claim(
     let options = PutOptions { metadata: outcome.write()?, conditions, ..PutOptions::default() };
     let (store, path) = (upload.store().clone(), upload.outcome());
     match put_empty(&store, &path, &outcome.commit, &options).await {
-        Ok(written) => Ok(Turn::Ours(Claim { store, path, options, etag: written.etag })),
+        Ok(written) => {
+            let etag = written.etag;
+            Ok(Turn::Ours(Box::new(Claim { store, path, options, etag })))
+        }
         Err(Failure::Azure(error))
             if matches!(error.kind(), Kind::BlobExists | Kind::ConditionNotMet) =>
         {

@@ -81,6 +81,7 @@ enum Fate {
 }
 
 impl Page<'_> {
+    /// Walks until the page is full.
     async fn fill(&mut self, bucket: &Bucket, files: &Files) -> Result<(), Error> {
         let mut which = ListBlobs {
             prefix: Some(files.records()),
@@ -96,21 +97,11 @@ impl Page<'_> {
                 Err(error) if error.kind() == Kind::NoSuchContainer => return Ok(()),
                 Err(error) => return Err(errors::on_service(error)),
             };
-            let mut jump = None;
-            for entry in page.entries {
-                let ListEntry::Blob(blob) = entry else { continue };
-                if jump.as_ref().is_some_and(|jump: &String| blob.name < *jump) {
-                    continue;
-                }
-                jump = None;
-                let Some(listed) = files.read_record(&blob.name) else { continue };
-                let Some(record) = Record::read(&blob.properties) else { continue };
-                match self.meet(files, &mut cut, listed, record) {
-                    Fate::Next => {}
-                    Fate::Jump(name) => jump = Some(name),
-                    Fate::End => return Ok(()),
-                }
-            }
+            let jump = match self.meet_all(files, &mut cut, page.entries) {
+                Fate::End => return Ok(()),
+                Fate::Next => None,
+                Fate::Jump(name) => Some(name),
+            };
             which.marker = page.next_marker;
             which.start_from = None;
             if which.marker.is_none() {
@@ -123,6 +114,32 @@ impl Page<'_> {
                 which.start_from = jump;
             }
         }
+    }
+
+    /// Meets the uploads of one of Azure's pages.
+    fn meet_all(
+        &mut self,
+        files: &Files,
+        cut: &mut Vec<(UploadId, Box<Record>)>,
+        entries: Vec<ListEntry>,
+    ) -> Fate {
+        let mut jump: Option<String> = None;
+        for entry in entries {
+            if jump.as_deref().is_some_and(|jump| entry.name() < jump) {
+                continue;
+            }
+            let ListEntry::Blob(blob) = entry else { continue };
+            let listed = files.read_record(&blob.name);
+            let Some((listed, record)) = listed.zip(Record::read(&blob.properties)) else {
+                continue;
+            };
+            jump = match self.meet(files, cut, listed, record) {
+                Fate::Next => None,
+                Fate::Jump(name) => Some(name),
+                Fate::End => return Fate::End,
+            };
+        }
+        jump.map_or(Fate::Next, Fate::Jump)
     }
 
     /// Where the walk begins.
@@ -241,6 +258,24 @@ impl Page<'_> {
         }
     }
 
+    fn write_upload(
+        &self,
+        gateway: &Gateway,
+        document: &mut Writer,
+        (upload, record): (&UploadId, &Record),
+    ) {
+        document.open("Upload").text("Key", self.asked.text(record.key.as_str()));
+        document.text("UploadId", upload.as_str());
+        write_people(gateway, document, record);
+        document.text("StorageClass", record.facts.storage_class.as_str());
+        document.text("Initiated", time::document(upload.initiated()));
+        if let Some(checksum) = record.checksum {
+            document.text("ChecksumAlgorithm", checksum.algorithm.name());
+            document.text("ChecksumType", checksum.kind_name());
+        }
+        document.close("Upload");
+    }
+
     fn write(&self, gateway: &Gateway, bucket: &Bucket) -> String {
         let asked = self.asked;
         let mut document = Writer::document("ListMultipartUploadsResult");
@@ -260,16 +295,7 @@ impl Page<'_> {
         document.flag("IsTruncated", self.truncated);
         for line in &self.lines {
             if let Line::Upload(upload, record) = line {
-                document.open("Upload").text("Key", asked.text(record.key.as_str()));
-                document.text("UploadId", upload.as_str());
-                write_people(gateway, &mut document, record);
-                document.text("StorageClass", record.facts.storage_class.as_str());
-                document.text("Initiated", time::document(upload.initiated()));
-                if let Some(checksum) = record.checksum {
-                    document.text("ChecksumAlgorithm", checksum.algorithm.name());
-                    document.text("ChecksumType", checksum.kind_name());
-                }
-                document.close("Upload");
+                self.write_upload(gateway, &mut document, (upload, record));
             }
         }
         for line in &self.lines {

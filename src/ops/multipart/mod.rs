@@ -6,17 +6,58 @@
 //! - Nothing is staged on the key's own name but by a Complete, and with ids that are its own.
 //! - No replica knows anything of an upload that is not in Azure, but for seconds.
 
-pub(super) mod abort;
+mod abort;
 mod alive;
 mod assemble;
 pub(super) mod cache;
-pub(super) mod complete;
-pub(super) mod create;
+mod complete;
+mod create;
 mod ends;
 mod files;
 mod found;
-pub(super) mod list_parts;
-pub(super) mod list_uploads;
+mod list_parts;
+mod list_uploads;
 pub(super) mod sweep;
-pub(super) mod upload_part;
-pub(super) mod upload_part_copy;
+mod upload_part;
+mod upload_part_copy;
+
+use std::sync::Arc;
+
+use http::Response;
+
+use crate::ops::gateway::{Gateway, Request};
+use crate::s3::Error;
+use crate::s3::body::Body;
+use crate::s3::operation::Operation;
+
+/// Is it one of the operations on uploads in parts?
+pub(super) fn is_of(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::CreateMultipartUpload
+            | Operation::UploadPart
+            | Operation::UploadPartCopy
+            | Operation::CompleteMultipartUpload
+            | Operation::AbortMultipartUpload
+            | Operation::ListParts
+            | Operation::ListMultipartUploads
+    )
+}
+
+/// Runs one of them.
+pub(super) async fn dispatch(
+    gateway: &Arc<Gateway>,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other comes here")]
+    match request.operation {
+        Operation::CreateMultipartUpload => create::run(gateway, request).await,
+        Operation::UploadPart => upload_part::run(gateway, request).await,
+        Operation::UploadPartCopy => upload_part_copy::run(gateway, request).await,
+        Operation::CompleteMultipartUpload => complete::run(gateway, request).await,
+        Operation::AbortMultipartUpload => abort::run(gateway, request).await,
+        Operation::ListParts => list_parts::run(gateway, request).await,
+        Operation::ListMultipartUploads => list_uploads::run(gateway, request).await,
+        other => Err(other.refusal()),
+    }
+}

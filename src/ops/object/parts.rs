@@ -6,7 +6,7 @@ use http::response::Builder;
 use crate::azure::{BlobError, BlobPath, BlobStore, Properties, WhichBlocks};
 use crate::mapping::metadata::{ChecksumKind, ObjectFacts, PartTable};
 use crate::mapping::uploads::{PartBlock, parts_of};
-use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+use crate::s3::checksum::Checksum;
 use crate::s3::names::PartNumber;
 use crate::s3::{Code, Error, headers};
 
@@ -17,8 +17,8 @@ pub(in crate::ops) struct PartView {
     pub span: Option<(u64, u64)>,
     /// How many parts there are, where the object was uploaded in parts.
     count: Option<u32>,
-    /// Its checksum, where that was asked for and is known.
-    checksum: Option<Checksum>,
+    /// Its checksum and the kind of the object's, where that was asked for and is known.
+    checksum: Option<(Checksum, &'static str)>,
 }
 
 /// Why there is no part to be seen.
@@ -47,7 +47,7 @@ pub(in crate::ops) async fn view(
     let facts = ObjectFacts::read(properties);
     let total = properties.content_length;
     let Some(PartTable { count, size }) = facts.parts else {
-        return whole(total, number).map_err(Unseen::Refused);
+        return whole(&facts, total, number, request).map_err(Unseen::Refused);
     };
     if u32::from(number.get()) > count {
         return Err(Unseen::Refused(no_such_part(number, count)));
@@ -56,17 +56,12 @@ pub(in crate::ops) async fn view(
     let parts = if asked || size.is_none() { table(store, path).await? } else { None };
     let at = usize::from(number.get()).saturating_sub(1);
     let part = parts.as_ref().and_then(|parts| parts.get(at));
-    let checksum = match facts.checksum {
-        Some(of_object) if asked => match part {
-            Some((part, _)) => part.checksum,
-            // The object is its only part.
-            None if count == 1 && of_object.kind == ChecksumKind::FullObject => {
-                Some(of_object.value)
-            }
-            None => None,
-        },
-        _ => None,
+    let checksum = match part {
+        // The object is its only part, and has no blocks.
+        None if count == 1 => whole_checksum(&facts),
+        part => part.and_then(|(part, _)| Some((part.checksum?, facts.checksum?.kind.name()))),
     };
+    let checksum = checksum.filter(|_| asked);
     let (first, length) = match (size, &parts) {
         (Some(size), _) => {
             let first = size.saturating_mul(u64::try_from(at).unwrap_or(u64::MAX));
@@ -92,12 +87,23 @@ pub(in crate::ops) async fn view(
 }
 
 /// An object that was not uploaded in parts is its only one.
-fn whole(total: u64, number: PartNumber) -> Result<PartView, Error> {
+fn whole(
+    facts: &ObjectFacts,
+    total: u64,
+    number: PartNumber,
+    request: &HeaderMap,
+) -> Result<PartView, Error> {
     if number.get() > 1 {
         return Err(no_such_part(number, 1));
     }
     let span = total.checked_sub(1).map(|last| (0, last));
-    Ok(PartView { span, count: None, checksum: None })
+    let checksum = whole_checksum(facts).filter(|_| headers::wants_checksum(request));
+    Ok(PartView { span, count: None, checksum })
+}
+
+fn whole_checksum(facts: &ObjectFacts) -> Option<(Checksum, &'static str)> {
+    let checksum = facts.checksum?;
+    (checksum.kind == ChecksumKind::FullObject).then(|| (checksum.value, checksum.kind.name()))
 }
 
 fn no_such_part(number: PartNumber, count: u32) -> Error {
@@ -120,14 +126,11 @@ impl PartView {
     pub(in crate::ops) fn write(&self, mut answer: Builder) -> Builder {
         if let Some(count) = self.count {
             answer = answer.header(headers::MP_PARTS_COUNT, count);
-            if let Some(headers) = answer.headers_mut() {
-                for algorithm in ChecksumAlgorithm::ALL {
-                    headers.remove(algorithm.header());
-                }
-            }
         }
         match &self.checksum {
-            Some(checksum) => answer.header(checksum.algorithm().header(), checksum.base64()),
+            Some((checksum, kind)) => answer
+                .header(checksum.algorithm().header(), checksum.base64())
+                .header(headers::CHECKSUM_TYPE, *kind),
             None => answer,
         }
     }

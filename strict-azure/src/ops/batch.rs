@@ -69,8 +69,8 @@ impl Service {
         };
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| refusal::INVALID_INPUT)?;
         let headers = headers(rows).ok_or(refusal::INVALID_INPUT)?;
-        // The version is that of the batch, and a request may not bring its own.
-        if headers.contains_key(name::VERSION) && of.query("comp").is_none() {
+        // The version is that of the batch; a request in it has none of its own.
+        if headers.contains_key(name::VERSION) {
             return Err(refusal::INVALID_INPUT.into());
         }
         let ask = Ask::new(method, target, headers, &self.options.account);
