@@ -22,6 +22,16 @@ enum Over {
     Https,
 }
 
+impl Over {
+    /// The large file: once as large as people's are, once in a few parts.
+    fn large_bytes(self) -> u64 {
+        match self {
+            Self::Http => 200 << 20,
+            Self::Https => 30 << 20,
+        }
+    }
+}
+
 macro_rules! clients {
     ($($test:ident: $name:literal over $over:ident;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +83,7 @@ async fn check(name: &str, over: Over) {
         .args([&endpoint, ADMIN.key, ADMIN.secret])
         .args(authority)
         .env("BLUEBUCKET_CACHE", cache_folder())
+        .env("LARGE_BYTES", over.large_bytes().to_string())
         .env("AZURE_STORAGE_CONNECTION_STRING", azurite().connection_string())
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -1,12 +1,14 @@
 //! The one test binary: every test speaks to a gateway as its clients do, over HTTP.
 #![allow(
     clippy::allow_attributes,
+    clippy::excessive_nesting,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::similar_names,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and a table of cases is a loop in a loop"
 )]
 
 mod auth;
@@ -16,6 +18,7 @@ mod copy;
 mod deadlines;
 mod entra;
 mod errors;
+mod faults;
 mod harness;
 mod image;
 mod keys;
@@ -27,6 +30,8 @@ mod native;
 mod objects;
 mod presigned;
 mod process;
+mod replicas;
+mod requests;
 mod status;
 mod streaming;
 mod strict;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bluebucket::azure::{
     Account, AccountKey, BlobDeletion, BlobError, BlobName, BlobPath, BlobStore, BlockId, BlockRef,
     ByteRange, Conditions, ContainerName, Content, Credential, DeleteOptions, Guard, Include, Kind,
-    ListBlobs, ListContainers, Metadata, PutOptions, ReadOptions, Snapshots, Tier, WhichBlocks,
-    WireSettings, from_connection_string,
+    ListBlobs, ListContainers, ListEntry, Metadata, PutOptions, ReadOptions, Snapshots, Tier,
+    WhichBlocks, WireSettings, from_connection_string,
 };
 use strict_azure::{Action, Fault, Operation, Pages, Seed, StrictAzure};
 
@@ -252,7 +252,7 @@ async fn listings_are_followed_through_short_and_empty_pages() {
     let from =
         ListBlobs { start_from: Some("b/2".to_owned()), max_results: 2, ..ListBlobs::default() };
     let page = door.store.list_blobs(&door.container, &from).await.unwrap();
-    let seen: Vec<_> = page.entries.iter().map(|entry| entry.name()).collect();
+    let seen: Vec<_> = page.entries.iter().map(ListEntry::name).collect();
     assert_eq!((seen, page.next_marker.is_some()), (vec!["b/2", "c"], true));
     let foreign = ListBlobs { marker: Some("b/2".to_owned()), ..ListBlobs::default() };
     door.store.list_blobs(&door.container, &foreign).await.unwrap_err();

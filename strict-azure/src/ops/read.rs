@@ -195,13 +195,13 @@ fn range(ask: &Ask, length: u64) -> Result<Option<(u64, u64)>, Refusal> {
     Ok(Some((first, end.min(length))))
 }
 
-/// `bytes=first-last` or `bytes=first-`.
+/// `bytes=first-last` or `bytes=first-`, of signed 64-bit numbers.
 pub(crate) fn parse_range(text: &str) -> Result<(u64, u64), Refusal> {
     let read = || {
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-        let first: u64 = first.parse().ok()?;
-        let end =
-            if last.is_empty() { u64::MAX } else { last.parse::<u64>().ok()?.checked_add(1)? };
+        let number = |text: &str| u64::try_from(text.parse::<i64>().ok()?).ok();
+        let first = number(first)?;
+        let end = if last.is_empty() { u64::MAX } else { number(last)? + 1 };
         (first < end).then_some((first, end))
     };
     read().ok_or_else(|| refusal::INVALID_HEADER_VALUE.into())

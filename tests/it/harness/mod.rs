@@ -27,7 +27,7 @@ use time::OffsetDateTime;
 pub(crate) use chunks::Streaming;
 pub(crate) use client::{Client, Payload, Request, path};
 pub(crate) use gateway::Gateway;
-pub(crate) use proxy::{Action, Proxy, Rule};
+pub(crate) use proxy::{Action, Gate, Proxy, Rule};
 pub(crate) use wire::Answer;
 
 /// When a test that waits for something is given up: long enough for the slowest machine.
