@@ -101,8 +101,10 @@ async fn checked(gateway: &Gateway, environment: &Variables) -> (bool, String) {
     let file = Some(gateway.file.clone());
     let sources = Sources { file, environment, ..Sources::default() };
     let loaded = config::load(&sources).unwrap();
-    let mut lines = String::new();
-    let works = check::run(&loaded.config, now, |finding| lines += &format!("{finding}\n")).await;
+    let mut lines = Vec::new();
+    let tell = |finding: check::Finding| lines.push(finding.to_string());
+    let works = check::run(&loaded.config, now, tell).await;
+    let lines = lines.join("\n");
     assert!(!lines.contains("canary"), "{lines}");
     (works.unwrap(), lines)
 }
