@@ -12,7 +12,7 @@ async fn stand() -> (Proxy, Gateway, Client, String) {
     let endpoint = proxy.endpoint();
     let gateway = Gateway::with(|settings| {
         settings.azure = endpoint;
-        "10m".clone_into(&mut settings.cache_ttl);
+        settings.cache_ttl = "10m";
     })
     .await;
     let client = gateway.client(ALICE);
