@@ -77,6 +77,8 @@ impl Default for Settings {
 pub(crate) struct Gateway {
     /// The S3 port.
     pub(crate) address: SocketAddr,
+    /// The admin port.
+    pub(crate) admin: SocketAddr,
     /// Its system container.
     pub(crate) system_container: String,
     /// Its configuration file, and beside it what TLS needs.
@@ -121,11 +123,12 @@ impl Gateway {
         let sources = Sources { file: Some(file.clone()), environment, ..Sources::default() };
         let loaded = config::load(&sources).unwrap_or_else(|faults| panic!("{faults}"));
         let running = Running::start(loaded, sources, Box::new(Ok)).await.unwrap();
-        let address = running.server().s3_address();
+        let (address, admin) = (running.server().s3_address(), running.server().admin_address());
         let shutdown = Shutdown::new();
         spawn(running.run(shutdown.clone()));
         Self {
             address,
+            admin,
             system_container: settings.system_container,
             file,
             trust: tls.map(|tls| tls.trust),
