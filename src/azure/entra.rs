@@ -49,14 +49,16 @@ impl fmt::Debug for EntraSettings {
 /// Azure's own metadata service answers within a second; elsewhere nobody does.
 const MANAGED_IDENTITY_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A call waits for its token, so that is not asked for as long as the SDK would (a minute).
-const RETRIES_MAX: u32 = 3;
+/// The metadata service is not ready at once, and a chain cannot tell us that. A call waits for its
+/// token, so that is not asked for as long as the SDK would (a minute).
+const METADATA_RETRIES_MAX: u32 = 3;
 
 /// The identity that the environment names: an application with a secret, or a workload identity, or
 /// else the first that gives a token of managed identity and az cli. Nothing is fetched yet.
 pub fn entra(from: &EntraSettings, wire: &WireSettings) -> Result<Credential, SetupError> {
-    let options = client_options(from, wire)?;
-    let credential: Arc<dyn TokenCredential> = match which(from)? {
+    let which = which(from)?;
+    let options = client_options(from, wire, retries(&which))?;
+    let credential: Arc<dyn TokenCredential> = match which {
         Which::ClientSecret { tenant, client, secret } => identity::ClientSecretCredential::new(
             tenant,
             client.to_owned(),
@@ -120,8 +122,22 @@ fn azure_cli() -> Result<Arc<dyn TokenCredential>, SetupError> {
     Ok(credential)
 }
 
-fn client_options(from: &EntraSettings, wire: &WireSettings) -> Result<ClientOptions, SetupError> {
-    let retry = ExponentialRetryOptions { max_retries: RETRIES_MAX, ..Default::default() };
+/// A call that got no token is made again by our own rules and budget, so the SDK does not do so, too.
+fn retries(which: &Which<'_>) -> RetryOptions {
+    match which {
+        Which::ClientSecret { .. } | Which::Workload { .. } => RetryOptions::none(),
+        Which::Surroundings { .. } => RetryOptions::exponential(ExponentialRetryOptions {
+            max_retries: METADATA_RETRIES_MAX,
+            ..Default::default()
+        }),
+    }
+}
+
+fn client_options(
+    from: &EntraSettings,
+    wire: &WireSettings,
+    retry: RetryOptions,
+) -> Result<ClientOptions, SetupError> {
     let cloud = from.authority_host.as_ref().map(|host| {
         let mut custom = CustomConfiguration::default();
         custom.authority_host.clone_from(host);
@@ -129,7 +145,7 @@ fn client_options(from: &EntraSettings, wire: &WireSettings) -> Result<ClientOpt
     });
     Ok(ClientOptions {
         transport: Some(Transport::new(Arc::new(EntraHttp::new(wire)?))),
-        retry: RetryOptions::exponential(retry),
+        retry,
         cloud,
         ..ClientOptions::default()
     })

@@ -56,23 +56,30 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
     // A system with some broken certificates is common, one without any may still have its own CA.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let wrong = |cause: &dyn std::fmt::Display| {
-            SetupError::new(format!("the certificates in {}: {cause}", path.display()))
-        };
-        let before = roots.len();
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|cause| wrong(&cause))? {
-            let certificate = certificate.map_err(|cause| wrong(&cause))?;
-            roots.add(certificate).map_err(|cause| wrong(&cause))?;
-        }
-        if roots.len() == before {
-            return Err(wrong(&"there is none"));
-        }
+        add_own(&mut roots, path)?;
     }
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|cause| SetupError::new(cause.to_string()))?;
     Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Whether the file holds certificates that can be trusted, and nothing else in their place.
+pub fn check_ca_file(path: &Path) -> Result<(), SetupError> {
+    add_own(&mut RootCertStore::empty(), path)
+}
+
+fn add_own(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
+    let wrong = |cause: &dyn std::fmt::Display| {
+        SetupError::new(format!("the certificates in {}: {cause}", path.display()))
+    };
+    let before = roots.len();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|cause| wrong(&cause))? {
+        let certificate = certificate.map_err(|cause| wrong(&cause))?;
+        roots.add(certificate).map_err(|cause| wrong(&cause))?;
+    }
+    if roots.len() == before { Err(wrong(&"there is none")) } else { Ok(()) }
 }
 
 /// Connects within a deadline that covers name, TCP and TLS.

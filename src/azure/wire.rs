@@ -241,13 +241,42 @@ fn add_query(target: &mut String, query: &[(&'static str, Cow<'static, str>)]) {
 
 /// `Bearer` and a token of `credential`, which keeps it as long as it is good.
 pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
-    let token = credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| {
-        if matches!(cause.kind(), ErrorKind::Io | ErrorKind::Connection) {
-            return BlobError::unreachable(cause, false);
-        }
-        BlobError::refused_here(Kind::Unauthorised, cause)
-    })?;
+    let token =
+        credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| no_token(&cause))?;
     secret(&format!("Bearer {}", token.token.secret()))
+}
+
+/// A credential wraps what went wrong in words of its own; what it was lies below them.
+fn no_token(cause: &azure_core::Error) -> BlobError {
+    let mut passing = false;
+    let mut words = Vec::new();
+    let mut below: Option<&(dyn std::error::Error + 'static)> = Some(cause);
+    while let Some(error) = below {
+        passing |= error.downcast_ref::<azure_core::Error>().is_some_and(is_passing);
+        // The first line is what it is; the second where its documentation is.
+        let line = error.to_string().lines().next().unwrap_or_default().trim().to_owned();
+        if words.last().is_none_or(|last: &String| !last.contains(&line)) {
+            words.push(line);
+        }
+        below = error.source();
+    }
+    let words = format!("no token: {}", words.join(": "));
+    if passing {
+        BlobError::unreachable(words, false)
+    } else {
+        BlobError::refused_here(Kind::Unauthorised, words)
+    }
+}
+
+/// Whether the same question may be answered a moment later.
+fn is_passing(error: &azure_core::Error) -> bool {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Connection => true,
+        ErrorKind::HttpResponse { status, .. } => {
+            status.is_server_error() || matches!(u16::from(*status), 408 | 429)
+        }
+        ErrorKind::DataConversion | ErrorKind::Credential | ErrorKind::Other => false,
+    }
 }
 
 fn secret(text: &str) -> Result<HeaderValue, BlobError> {

@@ -24,6 +24,14 @@ pub fn on_bucket(error: BlobError, bucket: &BucketName) -> Error {
     if named { found.detail("BucketName", bucket.as_str()) } else { found }
 }
 
+/// A failure to make a bucket.
+pub fn on_create(error: BlobError, bucket: &BucketName) -> Error {
+    if error.kind() == Kind::ContainerBeingDeleted {
+        return explain(Code::SlowDown, error);
+    }
+    on_bucket(error, bucket)
+}
+
 /// A failure of a question about an object.
 pub fn on_object(error: BlobError, bucket: &BucketName, key: &ObjectKey) -> Error {
     if error.kind() == Kind::NoSuchBlob {
@@ -47,7 +55,8 @@ pub fn later(error: &BlobError) -> Error {
 /// The code of each kind.
 fn code_of(kind: Kind) -> Code {
     match kind {
-        Kind::NoSuchContainer => Code::NoSuchBucket,
+        // Only who wants to make the bucket again has to wait for the end of the old one.
+        Kind::NoSuchContainer | Kind::ContainerBeingDeleted => Code::NoSuchBucket,
         Kind::ContainerExists => Code::BucketAlreadyExists,
         Kind::NoSuchBlob => Code::NoSuchKey,
         Kind::BlobExists | Kind::ConditionNotMet => Code::PreconditionFailed,
@@ -65,7 +74,7 @@ fn code_of(kind: Kind) -> Code {
         Kind::InvalidBlobType | Kind::Archived => Code::InvalidObjectState,
         Kind::Immutable => Code::AccessDenied,
         Kind::TooLarge => Code::EntityTooLarge,
-        Kind::Throttled | Kind::ServerFailed | Kind::ContainerBeingDeleted => Code::SlowDown,
+        Kind::Throttled | Kind::ServerFailed => Code::SlowDown,
         Kind::Unauthorised | Kind::Unreachable => Code::ServiceUnavailable,
         // A digest that does not match here is one of ours: bytes changed on the way to Azure.
         Kind::DigestMismatch

@@ -105,7 +105,8 @@ impl Fault {
 async fn load(location: &Location) -> Result<Known, Fault> {
     let found = location.account.store.container(&location.container).await;
     let properties = found.map_err(|error| {
-        if error.kind() == Kind::NoSuchContainer { Fault::Absent } else { Fault::Azure(error) }
+        let gone = matches!(error.kind(), Kind::NoSuchContainer | Kind::ContainerBeingDeleted);
+        if gone { Fault::Absent } else { Fault::Azure(error) }
     })?;
     let facts = BucketFacts::read(&properties.metadata)
         .map_err(|unreadable| Fault::Unreadable(unreadable.to_string()))?;

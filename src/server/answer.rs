@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use data_encoding::HEXUPPER;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,7 +16,7 @@ use crate::access::Caller;
 use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
-use crate::s3::{Error, headers, xml};
+use crate::s3::{Error, headers as names, xml};
 use crate::server::metrics::{Metrics, Open};
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
@@ -38,6 +38,16 @@ pub fn error(error: &Error, path: &str, id: &str) -> Response<Body> {
         answer.headers_mut().insert(name.clone(), value.clone());
     }
     answer
+}
+
+/// The headers that every answer has.
+pub fn identify(headers: &mut HeaderMap, id: &str) {
+    let host_id = HeaderValue::from_str(&xml::host_id(id));
+    if let (Ok(id), Ok(host_id)) = (HeaderValue::from_str(id), host_id) {
+        headers.insert(names::REQUEST_ID, id);
+        headers.insert(names::HOST_ID, host_id);
+    }
+    headers.insert(header::SERVER, HeaderValue::from_static("bluebucket"));
 }
 
 /// What was seen of a request; written down when its answer has ended.
@@ -120,13 +130,7 @@ impl Seen {
     pub fn finish(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = answer.status();
         let (mut head, body) = answer.into_parts();
-        let id = HeaderValue::from_str(&self.id);
-        let host_id = HeaderValue::from_str(&xml::host_id(&self.id));
-        if let (Ok(id), Ok(host_id)) = (id, host_id) {
-            head.headers.insert(headers::REQUEST_ID, id);
-            head.headers.insert(headers::HOST_ID, host_id);
-        }
-        head.headers.insert(header::SERVER, HeaderValue::from_static("bluebucket"));
+        identify(&mut head.headers, &self.id);
         Response::from_parts(head, Tracked { body, seen: self }.boxed_unsync())
     }
 

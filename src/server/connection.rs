@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::s3::xml::Writer;
 use crate::s3::{Code, Error};
+use crate::server::answer::{self, Seen};
 use crate::server::guarded::{Deadlines, Guarded, InFlight, Shared};
 use crate::server::head::HEAD_BYTES_MAX;
 use crate::server::metrics::Metrics;
@@ -133,8 +133,8 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Gate<S> {
         let in_flight = self.shared.begin();
         if let Some(refusal) = objection(self.shared.next_is_clear(), &request) {
             self.metrics.connection_cut("refused_head");
-            tracing::debug!(cause = refusal.text, peer = %self.peer.address, "head refused");
-            let answer = refusal.answer().map(|body| Counted { body, _in_flight: in_flight });
+            let answer = refusal.answer(request, self.peer, self.metrics.clone());
+            let answer = answer.map(|body| Counted { body, _in_flight: in_flight });
             return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
@@ -179,15 +179,20 @@ fn objection<B>(framing_is_clear: bool, request: &Request<B>) -> Option<Refusal>
 
 impl Refusal {
     /// S3's form of an error, with which the connection ends.
-    fn answer(&self) -> Response<Body> {
-        let error = Error::new(Code::InvalidRequest).message(self.text);
-        let mut document = Writer::bare("Error");
-        document.text("Code", error.code().name()).text("Message", error.text());
-        let mut answer = Response::new(Body::from(document.finish("Error")));
+    fn answer<B>(&self, request: Request<B>, peer: Peer, metrics: Metrics) -> Response<Body> {
+        let (mut head, _unread) = request.into_parts();
+        if self.status == StatusCode::URI_TOO_LONG {
+            // What is too long to read is too long to repeat, here and in the log.
+            head.uri = Uri::from_static("/");
+        }
+        let mut seen = Seen::new(&head, metrics);
+        let cause = format!("{} From {}", self.text, peer.address);
+        let error = Error::new(Code::InvalidRequest).message(self.text).caused_by(cause);
+        seen.failed(&error);
+        let mut answer = answer::error(&error, head.uri.path(), seen.id());
         *answer.status_mut() = self.status;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        answer
+        seen.finish(answer).map(Body::new)
     }
 }
 

@@ -185,6 +185,7 @@ async fn start_azurite(
     let options = Options {
         cache: cache.ok_or("there is no HOME: say where to install azurite with --cache DIR")?,
         storage,
+        tls: None,
         progress: Arc::new(|words| output::complain(format!("bluebucket: {words}"))),
     };
     Azurite::start(options).await.map_err(|error| error.to_string())

@@ -82,7 +82,9 @@ fn on_panic(panic: Box<dyn Any + Send>) -> Response<axum::body::Body> {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("?"), "a request panicked");
     let id = answer::request_id();
-    answer::error(&Error::new(Code::InternalError), "", &id).map(axum::body::Body::new)
+    let mut answer = answer::error(&Error::new(Code::InternalError), "", &id);
+    answer::identify(answer.headers_mut(), &id);
+    answer.map(axum::body::Body::new)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where a request's clock is read")]
@@ -201,13 +203,30 @@ fn preflight(head: &Parts) -> Result<(), Error> {
         .message("Insufficient information. Origin request header needed."))
 }
 
-/// A presigned URL may carry headers of S3 as parameters, signed with it: they count as headers.
+/// The parameters of a presigned URL that are its signature, and headers of nothing.
+const OF_THE_SIGNATURE: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+/// A presigned URL may carry headers of S3 as parameters, signed with it: they count as headers. The
+/// SDK for JavaScript writes their names in small letters, the one for Go as `X-Amz-Checksum-Crc32`.
 fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
-    for name in query.names().filter(|name| name.starts_with("x-amz-")) {
+    for name in query.names() {
+        let header = name.to_ascii_lowercase();
+        if !header.starts_with("x-amz-") || OF_THE_SIGNATURE.contains(&header.as_str()) {
+            continue;
+        }
         let text = query.get(name).unwrap_or_default();
         let invalid = || Error::invalid_argument("query", name, "The parameter is no header.");
         let value = HeaderValue::from_str(text).map_err(|_not_a_value| invalid())?;
-        let name = HeaderName::try_from(name).map_err(|_not_a_name| invalid())?;
+        let name = HeaderName::try_from(header).map_err(|_not_a_name| invalid())?;
         headers.entry(name).or_insert(value);
     }
     Ok(())
@@ -242,5 +261,42 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
             presigned: false,
             path_reading: PathReading::AsSent,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::payload::{Promise, Promised};
+
+    fn hoisted(query: &str, mut headers: HeaderMap) -> Result<HeaderMap, Error> {
+        hoist(&Query::parse(query)?, &mut headers)?;
+        Ok(headers)
+    }
+
+    #[test]
+    fn headers_that_a_presigner_put_into_the_query_count() {
+        for query in [
+            "X-Amz-Date=x&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32",
+            "X-Amz-Date=x&X-Amz-Checksum-Crc32=AAAAAA%3D%3D&X-Amz-Sdk-Checksum-Algorithm=CRC32",
+        ] {
+            let headers = hoisted(query, HeaderMap::new()).unwrap();
+            let promised = Promised::read(&headers).unwrap();
+            assert!(matches!(promised.checksum, Some(Promise::Value(_))), "{query}");
+            assert!(promised.algorithm.is_some(), "{query}");
+            assert_eq!(headers.len(), 2, "the date is the signature's own: {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_stands_before_a_parameter_and_a_parameter_must_be_a_header() {
+        let mut signed = HeaderMap::new();
+        signed.insert("x-amz-meta-a", HeaderValue::from_static("header"));
+        let headers = hoisted("x-amz-meta-a=query", signed).unwrap();
+        assert_eq!(headers.get("x-amz-meta-a").unwrap(), "header");
+        for query in ["x-amz-meta-a=b%0Ac", "x-amz-meta-a%20b=c", "x-amz-meta-a=b%00"] {
+            let error = hoisted(query, HeaderMap::new()).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidArgument, "{query}");
+        }
     }
 }

@@ -12,7 +12,7 @@ pub fn open(config: &Config, metrics: &Metrics) -> Result<BTreeMap<String, BlobS
     let mut faults = Faults::default();
     let mut stores = BTreeMap::new();
     for (name, account) in &config.accounts {
-        let wire = WireSettings::default();
+        let wire = wire(config);
         let store = account_of(account, config, &wire).and_then(|account| {
             BlobStore::new(account, wire.clone()).map_err(|error| error.to_string())
         });
@@ -30,10 +30,15 @@ pub fn open(config: &Config, metrics: &Metrics) -> Result<BTreeMap<String, BlobS
 /// Notes what is wrong with the accounts, without opening any.
 pub(super) fn check(config: &Config, faults: &mut Faults) {
     for (name, account) in &config.accounts {
-        if let Err(problem) = account_of(account, config, &WireSettings::default()) {
+        if let Err(problem) = account_of(account, config, &wire(config)) {
             faults.at(format!("accounts.{name}"), &account.origin, problem);
         }
     }
+}
+
+/// How Azure is spoken to, by every account and for every token.
+fn wire(config: &Config) -> WireSettings {
+    WireSettings { ca_file: config.azure_ca_file.clone(), ..WireSettings::default() }
 }
 
 fn account_of(

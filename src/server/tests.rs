@@ -180,6 +180,37 @@ async fn c09_a_request_has_one_host() {
 }
 
 #[tokio::test]
+async fn a_refused_head_is_answered_as_every_other_error() {
+    let shell = start(quick(), &[]).await;
+    let both = "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked";
+    let long = format!("/{}", "x".repeat(17 * 1024));
+    for (target, head) in [("/a&b", both), ("/a", "Host: a\r\nHost: b"), (&long, "Host: a")] {
+        let answer = talk(shell.s3, &format!("PUT {target} HTTP/1.1\r\n{head}\r\n\r\n")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let value = |name: &str| {
+            let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            line.unwrap_or_else(|| panic!("no {name}: {answer}"))
+        };
+        assert_eq!(value("content-type"), "application/xml");
+        assert_eq!(value("connection"), "close");
+        assert_eq!(value("server"), "bluebucket");
+        let resource = if target == long { "/" } else { &target.replace('&', "&amp;") };
+        for part in [
+            "<Code>InvalidRequest</Code>".to_owned(),
+            format!("<Resource>{resource}</Resource>"),
+            format!("<RequestId>{}</RequestId>", value("x-amz-request-id")),
+            format!("<HostId>{}</HostId>", value("x-amz-id-2")),
+        ] {
+            assert!(body.contains(&part), "{part} is not in {body}");
+        }
+    }
+    let metrics = shell.metrics.text().unwrap();
+    assert!(metrics.contains("connections_cut_total{reason=\"refused_head\"} 3"), "{metrics}");
+    assert!(metrics.contains("op=\"Unknown\""), "{metrics}");
+    shell.end().await;
+}
+
+#[tokio::test]
 async fn c60_heads_have_limits() {
     let shell = start(quick(), &[]).await;
     let long = "x".repeat(33 * 1024);

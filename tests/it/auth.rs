@@ -27,6 +27,8 @@ impl Fort {
         let proxy = Proxy::to_azurite().await;
         let gateway = Gateway::with(|settings| {
             settings.azure = proxy.endpoint();
+            // What is asked of Azure is counted; a bucket that expires would be asked for again.
+            settings.cache_ttl = "1h";
             change(settings);
         })
         .await;

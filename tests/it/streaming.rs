@@ -119,7 +119,7 @@ async fn c27_no_chunk_can_be_changed_moved_or_dropped() {
     for (what, alter) in alterations {
         for kind in [Streaming::Signed, Streaming::SignedTrailer] {
             let answer = target.put(kind).frames(alter).send().await;
-            let wanted = [MISMATCH, INCOMPLETE, &[(403, "InvalidChunkSizeError")]].concat();
+            let wanted = [MISMATCH, INCOMPLETE, &[(400, "InvalidChunkSizeError")]].concat();
             target.refused(what, answer, &wanted).await;
         }
     }
@@ -306,7 +306,7 @@ async fn chunks_have_at_least_eight_kibibytes() {
     let target = Target::build().await;
     for kind in Streaming::ALL {
         let answer = target.put(kind).chunk_size(1000).send().await;
-        target.refused("small", answer, &[(403, "InvalidChunkSizeError")]).await;
+        target.refused("small", answer, &[(400, "InvalidChunkSizeError")]).await;
         target.accepted("control", target.put(kind).chunk_size(8192)).await;
     }
 }

@@ -39,7 +39,7 @@ pub(in crate::ops) async fn run(
         Err(error) if error.kind() == Kind::ContainerExists => {
             again(gateway, &request, &name, &location, facts).await?;
         }
-        Err(error) => return Err(errors::on_bucket(error, &name)),
+        Err(error) => return Err(errors::on_create(error, &name)),
     }
     gateway.buckets.forget(&location).await;
     Response::builder()

@@ -17,7 +17,7 @@ pub(super) fn canonical_parameter(raw: &str) -> Result<Cow<'_, str>, Error> {
 }
 
 /// The text of the name or the value of a query parameter.
-pub(crate) fn decode_parameter(raw: &str) -> Result<Cow<'_, str>, Error> {
+pub(super) fn decode_parameter(raw: &str) -> Result<Cow<'_, str>, Error> {
     if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Cow::Borrowed(raw));
     }

@@ -21,7 +21,6 @@ use http::{HeaderMap, Method};
 use time::OffsetDateTime;
 
 pub use credentials::{AccessKeyId, KeyRing, SecretKey};
-pub(crate) use encoding::decode_parameter;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};

@@ -4,7 +4,6 @@
 use data_encoding::BASE64;
 use http::HeaderMap;
 
-use crate::s3::auth::decode_parameter;
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
 use crate::s3::{Code, Error};
 
@@ -46,22 +45,9 @@ impl Promise {
 impl Promised {
     /// Reads the promises of a request.
     pub fn read(headers: &HeaderMap) -> Result<Self, Error> {
-        Self::read_presigned(headers, None)
-    }
-
-    /// Reads the promises of a request whose headers may stand in its query, where presigners of the
-    /// JavaScript and Go SDKs put them.
-    pub fn read_presigned(headers: &HeaderMap, raw_query: Option<&str>) -> Result<Self, Error> {
         let mut promised = Self::default();
         for (name, value) in headers {
             promised.take(name.as_str(), value.as_bytes())?;
-        }
-        for parameter in raw_query.unwrap_or_default().split('&') {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let name = decode_parameter(name)?.to_ascii_lowercase();
-            if name.starts_with(CHECKSUM_PREFIX) || name == SDK_ALGORITHM {
-                promised.take(&name, decode_parameter(value)?.as_bytes())?;
-            }
         }
         promised.check_algorithm()?;
         Ok(promised)
@@ -211,15 +197,6 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(trailer.checksum, Some(Promise::Trailer(ChecksumAlgorithm::Crc64Nvme)));
-    }
-
-    #[test]
-    fn headers_that_a_presigner_put_into_the_query_count() {
-        let query =
-            "X-Amz-Date=x&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";
-        let promised = Promised::read_presigned(&HeaderMap::new(), Some(query)).unwrap();
-        assert!(matches!(promised.checksum, Some(Promise::Value(_))));
-        assert_eq!(promised.algorithm, Some(ChecksumAlgorithm::Crc32));
     }
 
     #[test]

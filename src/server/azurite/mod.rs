@@ -20,6 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::install::{installed, missing_or, require_node};
+use crate::server::Scheme;
+use crate::server::config::TlsConfig;
 
 /// The one version that `dev` and the tests speak to.
 pub const VERSION: &str = "3.37.0";
@@ -55,6 +57,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// Where the blobs go.
     pub storage: Storage,
+    /// A certificate and its key: it speaks TLS then, and takes tokens of Entra ID.
+    pub tls: Option<TlsConfig>,
     /// Told in a few words what takes long (the installation).
     pub progress: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -62,7 +66,7 @@ pub struct Options {
 impl Options {
     /// In memory, without words: what a test wants.
     pub fn in_memory(cache: PathBuf) -> Self {
-        Self { cache, storage: Storage::InMemory, progress: Arc::new(|_| {}) }
+        Self { cache, storage: Storage::InMemory, tls: None, progress: Arc::new(|_| {}) }
     }
 }
 
@@ -71,6 +75,7 @@ impl std::fmt::Debug for Options {
         f.debug_struct("Options")
             .field("cache", &self.cache)
             .field("storage", &self.storage)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -115,6 +120,7 @@ pub struct Azurite {
     /// Closing it is the word to stop.
     stdin: Option<ChildStdin>,
     port: u16,
+    scheme: Scheme,
     storage: Storage,
 }
 
@@ -131,12 +137,14 @@ impl Azurite {
     pub fn start_blocking(options: &Options) -> Result<Self, Error> {
         require_node()?;
         let package = installed(options)?;
-        let mut child = command(&package, &options.storage)?
+        let mut child = command(&package, options)?
             .spawn()
             .map_err(|error| missing_or(error, "node", "nodejs"))?;
         let stdin = child.stdin.take();
         let lines = lines_of(&mut child);
-        let mut azurite = Self { child, stdin, port: 0, storage: options.storage.clone() };
+        let scheme = if options.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let storage = options.storage.clone();
+        let mut azurite = Self { child, stdin, port: 0, scheme, storage };
         let deadline = Instant::now() + START_DEADLINE;
         azurite.port = listening_port(&lines, deadline)?;
         azurite.wait_for_an_answer(deadline)?;
@@ -150,7 +158,11 @@ impl Azurite {
 
     /// The blob endpoint, account included.
     pub fn blob_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        format!("{scheme}://127.0.0.1:{}/{ACCOUNT}", self.port)
     }
 
     /// What every Azure tool takes to reach it.
@@ -172,7 +184,7 @@ impl Azurite {
     fn wait_for_an_answer(&mut self, deadline: Instant) -> Result<(), Error> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         while Instant::now() < deadline {
-            if answers(address) {
+            if answers(address, self.scheme) {
                 return Ok(());
             }
             if self.has_ended() {
@@ -224,7 +236,7 @@ fn last_lines<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> String {
     kept.join("\n").trim().to_owned()
 }
 
-fn command(package: &Path, storage: &Storage) -> Result<Command, Error> {
+fn command(package: &Path, options: &Options) -> Result<Command, Error> {
     let mut command = Command::new("node");
     command
         .arg("--require")
@@ -238,7 +250,11 @@ fn command(package: &Path, storage: &Storage) -> Result<Command, Error> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    match storage {
+    if let Some(tls) = &options.tls {
+        command.args(["--oauth", "basic"]).arg("--cert").arg(&tls.certificate);
+        command.arg("--key").arg(&tls.key);
+    }
+    match &options.storage {
         Storage::InMemory => command.arg("--inMemoryPersistence"),
         Storage::Folder(folder) => {
             fs::create_dir_all(folder).map_err(|error| Error::Io(folder.clone(), error))?;
@@ -291,19 +307,23 @@ fn listening_port(lines: &Receiver<String>, deadline: Instant) -> Result<u16, Er
 }
 
 fn port_in(line: &str) -> Option<u16> {
-    let (_, address) = line.split_once("listens on http://")?;
-    address.trim().rsplit_once(':')?.1.parse().ok()
+    let (_, url) = line.split_once("listens on http")?;
+    url.trim().rsplit_once(':')?.1.parse().ok()
 }
 
-fn answers(address: SocketAddr) -> bool {
+/// Whether it answers. Who speaks TLS hangs up on this question, and that is an answer, too.
+fn answers(address: SocketAddr, scheme: Scheme) -> bool {
     let ask = || -> io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let request = format!("GET /{ACCOUNT}?comp=list HTTP/1.0\r\nHost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes())?;
         let mut start = [0; 5];
-        stream.read_exact(&mut start)?;
-        Ok(&start == b"HTTP/")
+        match (scheme, stream.read_exact(&mut start)) {
+            (Scheme::Http, read) => read.map(|()| &start == b"HTTP/"),
+            (Scheme::Https, Ok(())) => Ok(true),
+            (Scheme::Https, Err(error)) => Ok(error.kind() != io::ErrorKind::WouldBlock),
+        }
     };
     ask().unwrap_or(false)
 }
@@ -327,9 +347,9 @@ mod tests {
         let other = other.join().unwrap();
         assert_ne!(one.port(), other.port());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, one.port()));
-        assert!(answers(address));
+        assert!(answers(address, Scheme::Http));
         one.stop();
-        assert!(!answers(address));
+        assert!(!answers(address, Scheme::Http));
     }
 
     #[test]
@@ -354,6 +374,7 @@ mod tests {
     fn the_port_is_read_from_what_azurite_says() {
         let line = "Azurite Blob service successfully listens on http://127.0.0.1:41553";
         assert_eq!(port_in(line), Some(41553));
+        assert_eq!(port_in(&line.replace("http:", "https:")), Some(41553));
         assert_eq!(port_in("Azurite Blob service is starting on 127.0.0.1:0"), None);
     }
 

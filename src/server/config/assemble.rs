@@ -38,6 +38,7 @@ pub(super) fn assemble(
     let drain = drain(settings, notes);
     let log = log(settings, notes);
     let tls = tls_files(settings, notes);
+    let azure_ca_file = settings.read("azure_ca_file", notes, authorities);
     let limits = limits(settings, notes);
     let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
     let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
@@ -64,6 +65,7 @@ pub(super) fn assemble(
         drain: drain?,
         log: log?,
         tls,
+        azure_ca_file,
         accounts,
         default_account,
         users,
@@ -117,6 +119,13 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
         max_connections: max_connections?,
         cache_ttl: cache_ttl?,
     })
+}
+
+/// Read now, because a connection that fails for it fails at the first request.
+fn authorities(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    azure::check_ca_file(&path).map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 fn tls_files(settings: &Merged, notes: &mut Notes) -> Option<TlsConfig> {

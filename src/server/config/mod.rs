@@ -58,6 +58,8 @@ pub struct Config {
     pub log: LogConfig,
     /// TLS of the S3 port; none means plain HTTP.
     pub tls: Option<TlsConfig>,
+    /// PEM: authorities that Azure and Entra ID are trusted by, besides those of the system.
+    pub azure_ca_file: Option<PathBuf>,
     /// The storage accounts by name.
     pub accounts: BTreeMap<String, AccountConfig>,
     /// The account of buckets without a route. `serve` requires one.

@@ -68,6 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     row("drain_delay", Kind::Text, Some("0s"), "How long to go on accepting while not ready"),
     row("drain_timeout", Kind::Text, Some("30s"), "How long open requests may take at the end"),
     row("default_account", Kind::Text, None, "The storage account of buckets without a route"),
+    row("azure_ca_file", Kind::Text, None, "PEM file of authorities to trust besides the system's"),
     row(
         "allow_world_readable_secrets",
         Kind::Truth,

@@ -272,6 +272,22 @@ fn f44_a_bad_certificate_is_a_fault() {
 }
 
 #[test]
+fn f44_authorities_that_cannot_be_read_are_a_fault() {
+    let faults =
+        |path: &str| Case::new(MINIMUM).environment(&[("BLUEBUCKET_AZURE_CA_FILE", path)]).faults();
+    for (path, words) in [("/nowhere/ca.pem", "/nowhere/ca.pem"), ("/dev/null", "there is none")] {
+        let faults = faults(path);
+        let key = "azure_ca_file (BLUEBUCKET_AZURE_CA_FILE of the environment): ";
+        assert!(faults.starts_with(key) && faults.contains(words), "{faults}");
+    }
+    let case = Case::without_file();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let path = case.write("ca.pem", &made.cert.pem(), 0o644);
+    let case = Case::new(MINIMUM).flag("azure_ca_file", &path);
+    assert_eq!(case.config().azure_ca_file, Some(PathBuf::from(path)));
+}
+
+#[test]
 fn a_file_that_is_no_toml_names_the_line() {
     let case = Case::new(&with_minimum("listen = \nregion = \"x-1\""));
     let faults = case.faults();

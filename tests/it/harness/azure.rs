@@ -11,9 +11,9 @@ use time::macros::format_description;
 
 use super::signer::encode;
 use super::wire::{Answer, Wire};
-use super::{azurite_address, now};
+use super::{backend_address, now};
 
-/// One who speaks to Azurite directly.
+/// One who speaks to the backend directly.
 #[derive(Clone, Debug)]
 pub(crate) struct Azure {
     address: SocketAddr,
@@ -21,7 +21,7 @@ pub(crate) struct Azure {
 
 impl Default for Azure {
     fn default() -> Self {
-        Self { address: azurite_address() }
+        Self { address: backend_address() }
     }
 }
 

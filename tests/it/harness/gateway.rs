@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use bluebucket::server::Shutdown;
 use bluebucket::server::commands::Running;
-use bluebucket::server::config::{self, Sources};
+use bluebucket::server::config::{self, Environment, Sources};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::{Client, Proxy, azurite, spawn, unique};
+use super::{Client, Proxy, backend_endpoint, spawn, unique};
 
 /// The users of every test gateway: id, access key id, secret, role.
 pub(crate) const ADMIN: User = User { id: "admin", key: "AKADMIN", secret: "admin-secret-0000001" };
@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) policy: String,
     /// TLS with a certificate of our own.
     pub(crate) tls: bool,
+    /// The environment of its process.
+    pub(crate) environment: Vec<(String, String)>,
     /// How long facts of a bucket are believed. Some first times wait for so long, so it is short.
     pub(crate) cache_ttl: &'static str,
 }
@@ -58,12 +60,13 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            azure: azurite().blob_endpoint(),
+            azure: backend_endpoint(),
             system_container: unique("sys"),
             top: "domains = [\"s3.test\", \"localhost\"]".to_owned(),
             tables: String::new(),
             policy: "[]".to_owned(),
             tls: false,
+            environment: Vec::new(),
             cache_ttl: "50ms",
         }
     }
@@ -93,7 +96,7 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
-    /// One over the shared Azurite.
+    /// One over the shared backend.
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -116,7 +119,8 @@ impl Gateway {
         let tls = settings.tls.then(|| Tls::make(folder.path()));
         let file = folder.path().join("bluebucket.toml");
         fs::write(&file, settings.document(tls.as_ref())).unwrap();
-        let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+        let environment = Environment::new(settings.environment);
+        let sources = Sources { file: Some(file.clone()), environment, ..Sources::default() };
         let loaded = config::load(&sources).unwrap_or_else(|faults| panic!("{faults}"));
         let running = Running::start(loaded, sources, Box::new(Ok)).await.unwrap();
         let (address, admin) = (running.server().s3_address(), running.server().admin_address());
@@ -152,7 +156,7 @@ impl Gateway {
 impl Settings {
     /// The file that says so.
     pub(crate) fn document(&self, tls: Option<&Tls>) -> String {
-        let Self { azure, system_container, top, tables, policy, tls: _, cache_ttl } = self;
+        let Self { azure, system_container, top, tables, policy, cache_ttl, .. } = self;
         let connection = bluebucket::server::azurite::connection_string(azure);
         let mut users = String::new();
         for (user, role) in
@@ -181,8 +185,10 @@ impl Settings {
 /// A certificate for `localhost` and 127.0.0.1 from an authority of this test's own.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
+    /// The file of the certificate.
+    pub(crate) certificate: PathBuf,
+    /// The file of its key.
+    pub(crate) key: PathBuf,
     trust: Arc<ClientConfig>,
 }
 
@@ -190,7 +196,8 @@ pub(crate) struct Tls {
 pub(crate) const AUTHORITY: &str = "authority.pem";
 
 impl Tls {
-    fn make(folder: &Path) -> Self {
+    /// Makes its files in this folder.
+    pub(crate) fn make(folder: &Path) -> Self {
         let authority_key = rcgen::KeyPair::generate().unwrap();
         let mut authority = rcgen::CertificateParams::new([]).unwrap();
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -1,9 +1,11 @@
-//! What tests stand on: one Azurite for the process, gateways over it on free ports, a proxy that has
-//! bad days between the two, and clients that can say every wrong thing.
+//! What tests stand on: one Azurite for the process (with `BACKEND=strict` one strict Azure in its
+//! place), gateways over it on free ports, a proxy that has bad days between the two, and clients that
+//! can say every wrong thing.
 //!
 //! Each gateway has a system container of its own and each test names buckets of its own, so tests run
 //! side by side over the one Azurite.
 
+pub(crate) mod authority;
 pub(crate) mod azure;
 pub(crate) mod chunks;
 pub(crate) mod client;
@@ -19,12 +21,13 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use bluebucket::server::azurite::{self, Azurite};
+use strict_azure::StrictAzure;
 use time::OffsetDateTime;
 
 pub(crate) use chunks::Streaming;
 pub(crate) use client::{Client, Payload, Request, path};
 pub(crate) use gateway::Gateway;
-pub(crate) use proxy::{Action, Proxy, Rule};
+pub(crate) use proxy::{Action, Gate, Proxy, Rule};
 pub(crate) use wire::Answer;
 
 /// When a test that waits for something is given up: long enough for the slowest machine.
@@ -66,6 +69,37 @@ pub(crate) fn azurite() -> &'static Azurite {
 /// Where it listens.
 pub(crate) fn azurite_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, azurite().port()))
+}
+
+/// The strict Azure of this process. It has Azurite's account and key.
+pub(crate) fn strict() -> &'static StrictAzure {
+    static STRICT: OnceLock<StrictAzure> = OnceLock::new();
+    STRICT.get_or_init(|| strict_with(|_| {}))
+}
+
+/// A strict Azure of one's own: faults, time and counts are not shared. Deleted buckets' names are
+/// free at once, unless the test wants it otherwise.
+pub(crate) fn strict_with(change: impl FnOnce(&mut strict_azure::Options)) -> StrictAzure {
+    let mut options = strict_azure::Options::default();
+    options.behaviour.container_delete_time = std::time::Duration::ZERO;
+    change(&mut options);
+    StrictAzure::start(options).unwrap()
+}
+
+/// What this run's gateways stand on: Azurite, or strict Azure where `BACKEND=strict`.
+fn is_strict() -> bool {
+    static IS_STRICT: OnceLock<bool> = OnceLock::new();
+    *IS_STRICT.get_or_init(|| environment("BACKEND").as_deref() == Some("strict"))
+}
+
+/// Where it listens.
+pub(crate) fn backend_address() -> SocketAddr {
+    if is_strict() { strict().address() } else { azurite_address() }
+}
+
+/// Its blob endpoint, account included.
+pub(crate) fn backend_endpoint() -> String {
+    if is_strict() { strict().endpoint() } else { azurite().blob_endpoint() }
 }
 
 /// A name that nobody else has: lower case, good for a bucket.

@@ -239,7 +239,7 @@ impl Proxy {
 
     /// One in front of the shared Azurite.
     pub(crate) async fn to_azurite() -> Self {
-        Self::start(super::azurite_address()).await
+        Self::start(super::backend_address()).await
     }
 
     /// Adds a rule; the first one that matches acts.

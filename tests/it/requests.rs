@@ -1,0 +1,97 @@
+//! What an operation costs: the requests to Azure behind each request of S3, counted.
+
+use http::Method;
+
+use crate::buckets::bucket;
+use crate::harness::gateway::ALICE;
+use crate::harness::{Client, Gateway, Proxy, noise, path};
+
+/// A gateway whose caches stay warm for the whole test, and a bucket that it knows.
+async fn stand() -> (Proxy, Gateway, Client, String) {
+    let proxy = Proxy::to_azurite().await;
+    let endpoint = proxy.endpoint();
+    let gateway = Gateway::with(|settings| {
+        settings.azure = endpoint;
+        settings.cache_ttl = "10m";
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let name = bucket(&client).await;
+    // The bucket is known, and the account probed.
+    client.put(&path(&name, "warm")).body("warm").ok().await;
+    proxy.calls().await;
+    (proxy, gateway, client, name)
+}
+
+/// The requests since the last time, as `METHOD comp`.
+async fn asked(proxy: &Proxy) -> Vec<String> {
+    let calls = proxy.calls().await;
+    calls.iter().map(|call| format!("{} {}", call.method, call.comp).trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_operation_is_one_request_when_the_bucket_is_known() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let at = path(&bucket, "k");
+    for size in [0, 1, 1 << 20, 16 << 20] {
+        client.put(&at).body(noise(size)).ok().await;
+        assert_eq!(asked(&proxy).await, ["PUT"], "PutObject of {size}");
+    }
+    client.get(&at).ok().await;
+    assert_eq!(asked(&proxy).await, ["GET"], "GetObject");
+    client.get(&at).header("range", "bytes=1-2").ok().await;
+    assert_eq!(asked(&proxy).await, ["GET"], "GetObject with a range");
+    client.head(&at).ok().await;
+    assert_eq!(asked(&proxy).await, ["HEAD"], "HeadObject");
+    client.head(&format!("/{bucket}")).ok().await;
+    assert_eq!(asked(&proxy).await, ["HEAD"], "HeadBucket");
+    client.get(&format!("/{bucket}")).query("list-type", 2).ok().await;
+    assert_eq!(asked(&proxy).await, ["GET list"], "ListObjectsV2");
+    client.get(&format!("/{bucket}")).query("delimiter", "/").ok().await;
+    assert_eq!(asked(&proxy).await, ["GET list"], "ListObjects");
+    client.delete(&at).ok().await;
+    assert_eq!(asked(&proxy).await, ["DELETE"], "DeleteObject");
+    client.get("/").ok().await;
+    assert_eq!(asked(&proxy).await, ["GET list"], "ListBuckets");
+}
+
+#[tokio::test]
+async fn a_page_of_a_longer_listing_is_one_request() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    for number in 0..7 {
+        client.put(&path(&bucket, format!("n/{number}"))).ok().await;
+    }
+    asked(&proxy).await;
+    let at = format!("/{bucket}");
+    let page = client.get(&at).query("list-type", 2).query("max-keys", 3).ok().await.xml();
+    assert_eq!(asked(&proxy).await, ["GET list"]);
+    let token = page.at("NextContinuationToken");
+    let page = client.get(&at).query("list-type", 2).query("continuation-token", token);
+    let page = page.ok().await.xml();
+    assert_eq!(page.all("Contents").len(), 5);
+    assert_eq!(asked(&proxy).await, ["GET list"]);
+}
+
+#[tokio::test]
+async fn a_cold_cache_adds_one_request_for_the_bucket() {
+    let (proxy, gateway, _client, bucket) = stand().await;
+    let cold = gateway.replica().await.client(ALICE);
+    proxy.calls().await;
+    cold.get(&path(&bucket, "warm")).ok().await;
+    let calls = proxy.calls().await;
+    let bucket_asked = calls.iter().filter(|call| call.restype == "container").count();
+    assert_eq!((calls.len(), bucket_asked), (2, 1), "{calls:?}");
+    cold.get(&path(&bucket, "warm")).ok().await;
+    let calls = proxy.calls().await;
+    assert_eq!(calls.iter().filter(|call| call.method == Method::GET).count(), 1);
+}
+
+#[tokio::test]
+async fn a_large_put_is_its_blocks_and_one_commit() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    client.put(&path(&bucket, "large")).body(noise(40 << 20)).ok().await;
+    let mut asked = asked(&proxy).await;
+    assert_eq!(asked.pop().as_deref(), Some("PUT blocklist"));
+    assert!(asked.iter().all(|call| call == "PUT block"), "{asked:?}");
+    assert!((5..=10).contains(&asked.len()), "{} blocks of 4 to 8 MiB", asked.len());
+}
