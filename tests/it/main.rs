@@ -25,6 +25,7 @@ mod listing;
 mod metadata;
 mod multidelete;
 mod multipart;
+mod multipart_strict;
 mod native;
 mod objects;
 mod presigned;

@@ -14,19 +14,21 @@ use crate::keys::listed;
 use crate::objects::stand;
 
 /// The least that a part has which is not the last.
-const MIN: usize = 5 * 1024 * 1024;
+pub(crate) const MIN: usize = 5 * 1024 * 1024;
 
 /// One upload in a test.
 #[derive(Clone)]
-struct Upload {
-    at: String,
-    id: String,
+pub(crate) struct Upload {
+    /// The path of the object.
+    pub(crate) at: String,
+    /// The upload id.
+    pub(crate) id: String,
 }
 
 /// A part that has been uploaded: number and ETag.
-type Part = (u32, String);
+pub(crate) type Part = (u32, String);
 
-async fn create(client: &Client, bucket: &str, key: &str) -> Upload {
+pub(crate) async fn create(client: &Client, bucket: &str, key: &str) -> Upload {
     create_with(client.post(&path(bucket, key)), &path(bucket, key)).await
 }
 
@@ -37,17 +39,17 @@ async fn create_with(request: Request, at: &str) -> Upload {
 }
 
 impl Upload {
-    fn part(&self, client: &Client, number: u32) -> Request {
+    pub(crate) fn part(&self, client: &Client, number: u32) -> Request {
         client.put(&self.at).query("partNumber", number).query("uploadId", &self.id)
     }
 
-    async fn put(&self, client: &Client, number: u32, body: &[u8]) -> Part {
+    pub(crate) async fn put(&self, client: &Client, number: u32, body: &[u8]) -> Part {
         let answer = self.part(client, number).body(body).ok().await;
         assert_eq!(answer.at("etag"), format!("\"{}\"", md5_hex(body)));
         (number, answer.at("etag").to_owned())
     }
 
-    fn complete(&self, client: &Client, parts: &[Part]) -> Request {
+    pub(crate) fn complete(&self, client: &Client, parts: &[Part]) -> Request {
         let mut listed = String::new();
         for (number, etag) in parts {
             listed.extend(["<Part><PartNumber>", &number.to_string(), "</PartNumber><ETag>", etag]);
@@ -60,17 +62,17 @@ impl Upload {
         client.post(&self.at).query("uploadId", &self.id).body(document)
     }
 
-    fn abort(&self, client: &Client) -> Request {
+    pub(crate) fn abort(&self, client: &Client) -> Request {
         client.delete(&self.at).query("uploadId", &self.id)
     }
 
-    fn list(&self, client: &Client) -> Request {
+    pub(crate) fn list(&self, client: &Client) -> Request {
         client.get(&self.at).query("uploadId", &self.id)
     }
 }
 
 /// What S3 makes of the ETags of parts.
-fn composite(bodies: &[&[u8]]) -> String {
+pub(crate) fn composite(bodies: &[&[u8]]) -> String {
     let all: Vec<u8> = bodies
         .iter()
         .flat_map(|body| data_encoding::HEXLOWER.decode(md5_hex(body).as_bytes()).unwrap())
@@ -79,7 +81,7 @@ fn composite(bodies: &[&[u8]]) -> String {
 }
 
 /// Are the bytes of the key these, and no others?
-async fn check(client: &Client, at: &str, bytes: &[u8]) -> Answer {
+pub(crate) async fn check(client: &Client, at: &str, bytes: &[u8]) -> Answer {
     let read = client.get(at).ok().await;
     assert!(read.body == bytes, "{} bytes, {} expected", read.body.len(), bytes.len());
     read
@@ -486,55 +488,6 @@ async fn a_complete_obeys_its_conditions() {
     let upload = create(&client, &bucket, "k").await;
     let parts = [upload.put(&client, 1, &noise(MIN)).await, upload.put(&client, 2, b"x").await];
     upload.complete(&client, &parts).header("if-none-match", "*").ok().await;
-}
-
-/// What Azure was asked since the last time, by method and `comp`; not whether the bucket is there,
-/// which is believed for a time of its own.
-async fn asked(proxy: &Proxy) -> Vec<String> {
-    let calls = proxy.calls().await;
-    let calls = calls.iter().filter(|call| !call.comp.is_empty() || call.restype.is_empty());
-    calls.map(|call| format!("{} {}", call.method, call.comp).trim().to_owned()).collect()
-}
-
-#[tokio::test]
-async fn azure_is_asked_no_more_than_it_takes() {
-    let proxy = Proxy::to_azurite().await;
-    let gateway = Gateway::with(|settings| {
-        settings.azure = proxy.endpoint();
-        settings.cache_ttl = "1m";
-    });
-    let gateway = gateway.await;
-    let body = noise(MIN);
-    let client = gateway.client(ALICE);
-    let bucket = bucket(&client).await;
-    // Warm: the account has been probed, the bucket is known.
-    let warm = create(&client, &bucket, "warm").await;
-    warm.put(&client, 1, b"x").await;
-    let count = async |request: Request| {
-        proxy.calls().await;
-        request.ok().await;
-        asked(&proxy).await
-    };
-    proxy.calls().await;
-    let upload = create(&client, &bucket, "k").await;
-    assert_eq!(asked(&proxy).await, ["PUT"]);
-    let mut parts = Vec::new();
-    for number in 1..=3 {
-        assert_eq!(count(upload.part(&client, number).body(&body)).await, ["PUT"]);
-        parts.push((number, format!("\"{}\"", md5_hex(&body))));
-    }
-    assert_eq!(count(upload.list(&client)).await, ["HEAD", "GET list"]);
-    let blocks = ["PUT block"; 3];
-    let complete = count(upload.complete(&client, &parts)).await;
-    assert_eq!(
-        complete,
-        [&["GET list", "PUT"][..], &blocks, &["PUT blocklist", "POST batch"]].concat()
-    );
-    assert_eq!(count(upload.complete(&client, &parts)).await, ["HEAD", "HEAD", "HEAD"]);
-    let uploads = client.get(&format!("/{bucket}")).query("uploads", "");
-    assert_eq!(count(uploads).await, ["GET list"]);
-    assert_eq!(count(warm.abort(&client)).await, ["HEAD", "PUT", "GET list", "POST batch"]);
-    assert_eq!(count(client.get(&upload.at).query("partNumber", 2)).await, ["HEAD", "GET"]);
 }
 
 /// F16: the blocks are discarded by a plain write in between; the parts are still there.
