@@ -23,10 +23,8 @@ def pytest_runtest_setup(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keeps the tests that `run --group` asked for."""
-    names = os.environ.get("BLUEBUCKET_S3_TESTS_ONLY")
-    if names is None:
-        return
-    wanted = set(names.split("\n"))
+    """Keeps the tests that `run` names in a file."""
+    with open(os.environ["BLUEBUCKET_S3_TESTS"]) as names:
+        wanted = set(names.read().split("\n"))
     config.hook.pytest_deselected(items=[item for item in items if item.name not in wanted])
     items[:] = [item for item in items if item.name in wanted]

@@ -144,7 +144,8 @@ impl ObjectFacts {
             (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
             (PARTS, self.parts.map(|parts| parts.to_string())),
             (EXPIRES, encoded(&self.expires)),
-            (CLASS, (!class.is_told_by_tier()).then(|| class.as_str().to_owned())),
+            // Get Blob does not say the tier, so it cannot tell the class either.
+            (CLASS, (class != StorageClass::Standard).then(|| class.as_str().to_owned())),
             (REDIRECT, encoded(&self.redirect)),
         ];
         let ours = rows.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

@@ -18,7 +18,7 @@ use crate::server::health::{Health, StoresProbe};
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Deadlines, Metrics, Parts, Server, Shutdown, check, dev, healthcheck, router, stores,
+    Deadlines, Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, router, stores,
     telemetry, tls, wiring,
 };
 
@@ -142,6 +142,7 @@ pub struct Running {
     parts: Parts,
     handler: axum::Router,
     reloader: Reloader,
+    signals: Signals,
 }
 
 impl Running {
@@ -172,7 +173,8 @@ impl Running {
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
         let admin = Admin { health, metrics, config: shown };
         let parts = Parts { admin, tls, deadlines: Deadlines::default(), background };
-        Ok(Self { server, parts, handler, reloader })
+        let signals = Signals::catch()?;
+        Ok(Self { server, parts, handler, reloader, signals })
     }
 
     /// The ports.
@@ -187,12 +189,12 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader } = self;
+        let Self { server, parts, handler, reloader, signals } = self;
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         tokio::select! {
             () = server.run(handler, parts, shutdown.clone()) => Ok(()),
-            failed = shutdown.follow_signals() => failed.map_err(Failure::from),
+            () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
         }
     }

@@ -43,7 +43,7 @@ use tower::ServiceExt;
 pub use connection::{Handler, Peer, Scheme};
 pub use guarded::Deadlines;
 pub use metrics::Metrics;
-pub use shutdown::Shutdown;
+pub use shutdown::{Shutdown, Signals};
 
 use crate::server::admin::Admin;
 use crate::server::config::Config;

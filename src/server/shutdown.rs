@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The wish to end. A clone is the same wish.
@@ -20,19 +20,6 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Turns SIGTERM and SIGINT into the wish, for as long as it is polled.
-    pub async fn follow_signals(self) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            self.request();
-        }
-    }
-
     /// Once: drain. Twice: now.
     pub fn request(&self) {
         if self.drain.is_cancelled() {
@@ -41,6 +28,35 @@ impl Shutdown {
         } else {
             tracing::info!("asked to end: open requests are finished");
             self.drain.cancel();
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, caught from the moment that this is made: one that comes before anybody follows
+/// is not lost, and does not end the process.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Turns each into the wish to end, for as long as it is polled.
+    pub async fn follow(mut self, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            shutdown.request();
         }
     }
 }

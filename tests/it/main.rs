@@ -1,14 +1,19 @@
 //! The one test binary: every test speaks to a gateway as its clients do, over HTTP.
 #![allow(
     clippy::allow_attributes,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::cognitive_complexity,
     clippy::excessive_nesting,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::or_fun_call,
     clippy::panic,
-    clippy::similar_names,
+    clippy::pedantic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and a table of cases is a loop in a loop"
+    clippy::use_self,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
 mod auth;

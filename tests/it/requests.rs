@@ -75,7 +75,14 @@ async fn a_page_of_a_longer_listing_is_one_request() {
 #[tokio::test]
 async fn a_cold_cache_adds_one_request_for_the_bucket() {
     let (proxy, gateway, _client, bucket) = stand().await;
-    let cold = gateway.replica().await.client(ALICE);
+    let (endpoint, system) = (proxy.endpoint(), gateway.system_container.clone());
+    let replica = Gateway::with(|settings| {
+        settings.azure = endpoint;
+        settings.system_container = system;
+        settings.cache_ttl = "10m";
+    });
+    let replica = replica.await;
+    let cold = replica.client(ALICE);
     proxy.calls().await;
     cold.get(&path(&bucket, "warm")).ok().await;
     let calls = proxy.calls().await;

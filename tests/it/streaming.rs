@@ -302,11 +302,16 @@ async fn c36_nothing_follows_the_end() {
 
 /// Small chunks that are not the last are refused, as AWS does.
 #[tokio::test]
-async fn chunks_have_at_least_eight_kibibytes() {
+async fn signed_chunks_have_at_least_eight_kibibytes() {
     let target = Target::build().await;
     for kind in Streaming::ALL {
-        let answer = target.put(kind).chunk_size(1000).send().await;
-        target.refused("small", answer, &[(400, "InvalidChunkSizeError")]).await;
+        let small = target.put(kind).chunk_size(1000);
+        if kind.name().contains("UNSIGNED") {
+            target.accepted("small", small).await;
+        } else {
+            let answer = small.send().await;
+            target.refused("small", answer, &[(400, "InvalidChunkSizeError")]).await;
+        }
         target.accepted("control", target.put(kind).chunk_size(8192)).await;
     }
 }

@@ -149,12 +149,6 @@ impl Azure {
         self.ok(Ask::container("PUT", name)).await;
     }
 
-    /// Writes a block blob in one request.
-    pub(crate) async fn put_blob(&self, container: &str, blob: &str, body: impl AsRef<[u8]>) {
-        let ask = Ask::blob("PUT", container, blob).header("x-ms-blob-type", "BlockBlob");
-        self.ok(ask.body(body)).await;
-    }
-
     /// The names of all blobs in a container, in Azure's order.
     pub(crate) async fn blobs(&self, container: &str) -> Vec<String> {
         let list = self.ok(Ask::container("GET", container).query("comp", "list")).await;

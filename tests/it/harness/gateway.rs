@@ -77,8 +77,6 @@ impl Default for Settings {
 pub(crate) struct Gateway {
     /// The S3 port.
     pub(crate) address: SocketAddr,
-    /// The admin port.
-    pub(crate) admin: SocketAddr,
     /// Its system container.
     pub(crate) system_container: String,
     /// Its configuration file, and beside it what TLS needs.
@@ -123,12 +121,11 @@ impl Gateway {
         let sources = Sources { file: Some(file.clone()), environment, ..Sources::default() };
         let loaded = config::load(&sources).unwrap_or_else(|faults| panic!("{faults}"));
         let running = Running::start(loaded, sources, Box::new(Ok)).await.unwrap();
-        let (address, admin) = (running.server().s3_address(), running.server().admin_address());
+        let address = running.server().s3_address();
         let shutdown = Shutdown::new();
         spawn(running.run(shutdown.clone()));
         Self {
             address,
-            admin,
             system_container: settings.system_container,
             file,
             trust: tls.map(|tls| tls.trust),

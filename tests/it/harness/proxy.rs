@@ -116,12 +116,6 @@ impl Rule {
         self
     }
 
-    /// Not the first so many.
-    pub(crate) fn skip(mut self, skip: usize) -> Self {
-        self.skip = skip;
-        self
-    }
-
     /// Only so many.
     pub(crate) fn times(mut self, times: usize) -> Self {
         self.times = times;
