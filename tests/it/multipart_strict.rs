@@ -7,7 +7,7 @@ use strict_azure::{Action, Fault, Gate, Operation, Seed, StrictAzure};
 
 use crate::buckets::bucket;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Client, Gateway, md5_hex, noise, path, spawn, strict_with};
+use crate::harness::{Client, Gateway, PATIENCE, md5_hex, noise, path, spawn, strict_with};
 use crate::multipart::{MIN, Part, Upload, check, composite, create};
 
 struct Stand {
@@ -47,6 +47,12 @@ impl Stand {
         let two = upload.put(&self.client, 2, b"x").await;
         (upload, vec![one, two], [&noise(MIN)[..], b"x"].concat())
     }
+}
+
+/// Waits until a request stands at the gate.
+async fn arrived(gate: &Gate) {
+    let arrived = tokio::time::timeout(PATIENCE, gate.arrived()).await;
+    arrived.expect("a request arrives");
 }
 
 #[tokio::test]
@@ -112,7 +118,7 @@ async fn f16_a_write_of_the_key_while_its_blocks_wait_does_no_harm() {
         .azure
         .set_fault(Fault::new(Action::Hold(gate.clone())).on(Operation::PutBlockList).times(1));
     let complete = spawn(upload.complete(&stand.client, &parts).send());
-    gate.arrived().await;
+    arrived(&gate).await;
     stand.client.put(&upload.at).body("between").ok().await;
     gate.open();
     complete.await.unwrap().expect_success();
@@ -184,14 +190,12 @@ async fn a_long_complete_keeps_its_client_waiting_awake() {
     let (upload, parts, bytes) = stand.upload("k").await;
     for refusal in [Some(Action::Refuse(409, "LeaseIdMissing".into())), None] {
         let gate = Gate::new();
-        stand
-            .azure
-            .set_fault(Fault::new(Action::Hold(gate.clone())).on(Operation::PutBlockFromUrl));
+        stand.azure.set_fault(Fault::new(Action::Hold(gate.clone())).on(Operation::ListBlobs));
         if let Some(refusal) = refusal.clone() {
             stand.azure.set_fault(Fault::new(refusal).on(Operation::PutBlockList));
         }
         let complete = spawn(upload.complete(&stand.client, &parts).send());
-        gate.arrived().await;
+        arrived(&gate).await;
         tokio::time::sleep(Duration::from_secs(21)).await;
         gate.open();
         let answer = complete.await.unwrap();

@@ -1,4 +1,5 @@
-//! The names of the blobs of uploads. They sort by key, because base32hex without padding does.
+//! The names of the blobs of uploads. They sort by key, because base32hex without padding does; of a
+//! long key it is what the key begins with, and a hash of all of it.
 
 use std::fmt;
 
@@ -14,8 +15,8 @@ use crate::s3::names::{ObjectKey, PartNumber};
 /// What the names of all blobs of uploads begin with.
 const ROOT: &str = "up/";
 /// How much of a key stands in the name of a record: a whole number of base32's groups of five. A
-/// blob's name has 1,024 characters, of which 81 are not the key's.
-const KEY_BYTES_NAMED: usize = 560;
+/// blob's name has 1,024 characters, of which 134 are not the key's.
+const KEY_BYTES_NAMED: usize = 550;
 /// Behind the key in the name of a record. Lower than any letter or digit, so that a key's records
 /// come before those of all longer keys that begin with it.
 const MARK: char = '!';
@@ -115,21 +116,23 @@ impl Files {
     /// Behind the records of `key`. Those of a key whose name is cut have no order among them: then it
     /// is before all of them.
     pub fn behind_key(&self, key: &str) -> String {
-        if is_cut(key) { self.stem(key) } else { format!("{}{MARK}{BEHIND_IDS}", self.stem(key)) }
+        let named = self.from_key(key.as_bytes());
+        if is_cut(key) { format!("{named}{MARK}") } else { format!("{named}{MARK}{BEHIND_IDS}") }
     }
 
     fn stem(&self, key: &str) -> String {
-        let mut stem = self.from_key(key.as_bytes());
-        if is_cut(key) {
-            stem.push(MARK);
+        let stem = self.from_key(key.as_bytes());
+        if !is_cut(key) {
+            return stem;
         }
-        stem
+        let hash = base32(&Sha256::digest(key.as_bytes()));
+        format!("{stem}{MARK}{MARK}{hash}")
     }
 
     /// What the name of a record says; nothing if it is none.
     pub fn read_record(&self, name: &str) -> Option<Listed> {
         let (key, upload) = name.strip_prefix(&self.records())?.rsplit_once(MARK)?;
-        let (key, cut) = key.strip_suffix(MARK).map_or((key, false), |key| (key, true));
+        let (key, cut) = key.split_once(MARK).map_or((key, false), |(key, _hash)| (key, true));
         Some(Listed {
             key: BASE32HEX_NOPAD.decode(key.to_ascii_uppercase().as_bytes()).ok()?,
             cut,
@@ -205,6 +208,8 @@ mod tests {
         let name = files().record(&key(&"k".repeat(1024)), &upload(1, [1; 12]));
         assert!(name.as_str().len() <= 1024, "{}", name.as_str().len());
         assert_eq!(KEY_BYTES_NAMED % 5, 0);
+        let other = ObjectKey::parse(&("k".repeat(1023) + "l")).unwrap();
+        assert_ne!(files().record(&other, &upload(1, [1; 12])), name);
         let listed = files().read_record(name.as_str()).unwrap();
         assert!(listed.cut && listed.key == [b'k'; KEY_BYTES_NAMED]);
     }

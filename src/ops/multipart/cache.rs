@@ -12,7 +12,7 @@ use crate::mapping::uploads::Record;
 /// How much memory records may take, in bytes.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// How long an upload that has ended elsewhere may still be taken to be open.
-const TTL_MAX: Duration = Duration::from_secs(5);
+const TTL_MAX: Duration = Duration::from_secs(10);
 
 type Key = (String, BlobName);
 

@@ -98,7 +98,6 @@ impl Upload {
             Err(error) => return Err(errors::on_service(error)),
         };
         let record = Record::read(&properties).ok_or_else(unreadable)?;
-        // The name of a long key is cut.
         if record.key != self.key {
             return Err(self.unknown());
         }
