@@ -4,7 +4,9 @@ use http::Method;
 
 use crate::buckets::bucket;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Action, Client, Gate, Gateway, Proxy, Rule, md5_hex, noise, path, spawn};
+use crate::harness::{
+    Action, Client, Gate, Gateway, Proxy, Rule, md5_hex, noise, path, spawn, unique,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -188,4 +190,98 @@ async fn f09_bytes_that_changed_on_the_way_from_azure_fail_the_clients_checksum(
     // is the ETag, which the client compares.
     let answer = client.get(&at).ok().await;
     assert_ne!(answer.at("etag"), format!("\"{}\"", md5_hex(&answer.body)));
+}
+
+/// F05: what lost answers of other operations come to.
+#[tokio::test]
+async fn f05_lost_answers_of_buckets_and_deletions() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let lost = || Rule::new(Action::DropAnswer).times(1);
+    let at = path(&bucket, "warm");
+    let rule = proxy.rule(lost().method(Method::DELETE).path(&at)).await;
+    let deleted = client.delete(&at).send().await;
+    // It may not be sent again without a look (another may have written since), so a client that
+    // asks again is an answer, too.
+    assert!(matches!(deleted.status, 204 | 503), "{deleted:?}");
+    assert_eq!(rule.met(), 1);
+    client.get(&at).refused(404, "NoSuchKey").await;
+
+    let name = unique("b");
+    let rule = proxy.rule(lost().method(Method::PUT).path(&name)).await;
+    let made = client.put(&format!("/{name}")).send().await;
+    // One's own bucket may be made again, so this may be left to the client, too.
+    assert!(matches!(made.status, 200 | 503), "{made:?}");
+    assert_eq!(rule.met(), 1);
+    client.put(&format!("/{name}")).ok().await;
+    client.put(&path(&name, "k")).body("v").ok().await;
+    client.delete(&path(&name, "k")).ok().await;
+    let rule = proxy.rule(lost().method(Method::DELETE).path(&name)).await;
+    let deleted = client.delete(&format!("/{name}")).send().await;
+    assert!(matches!(deleted.status, 204 | 503), "{deleted:?}");
+    assert_eq!(rule.met(), 1);
+    let again = client.head(&format!("/{name}")).send().await;
+    assert!(matches!(again.status, 404 | 503), "{again:?}");
+}
+
+/// F05 with If-Match, F04: whatever was done is not done twice nor taken for refused.
+#[tokio::test]
+async fn f04_f05_lost_answers_of_blocks_and_of_guarded_writes() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    for (key, comp, action) in [
+        ("lost", "block", Action::DropAnswer),
+        ("busy", "block", Action::Answer(503, "ServerBusy", None)),
+        ("late", "block", Action::DoAndAnswer(500, "OperationTimedOut")),
+        ("guarded", "blocklist", Action::DropAnswer),
+        ("guarded late", "blocklist", Action::DoAndAnswer(500, "OperationTimedOut")),
+    ] {
+        let at = path(&bucket, key);
+        let old = client.put(&at).body("old").ok().await;
+        let rule = Rule::new(action).method(Method::PUT).comp(comp).path(&at).times(1);
+        let rule = proxy.rule(rule).await;
+        let body = noise(20 * MIB);
+        client.put(&at).header("if-match", old.at("etag")).body(&body).ok().await;
+        assert_eq!(rule.met(), 1, "{key}");
+        assert!(client.get(&at).ok().await.body == body, "{key}");
+    }
+}
+
+/// F37, small: nobody answers, and then somebody does.
+#[tokio::test]
+async fn f37_an_azure_that_does_not_answer_is_503() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let at = path(&bucket, "warm");
+    proxy.rule(Rule::new(Action::ResetBefore)).await;
+    for request in [client.get(&at), client.put(&at).body("new"), client.delete(&at)] {
+        let answer = request.send().await;
+        assert!(matches!(answer.status, 500 | 503), "{answer:?}");
+        answer.error();
+    }
+    proxy.clear().await;
+    assert_eq!(client.get(&at).ok().await.text(), "warm");
+    client.put(&at).body("new").ok().await;
+    assert_eq!(client.get(&at).ok().await.text(), "new");
+}
+
+/// F01: a client that leaves in the middle leaves nothing behind.
+#[tokio::test]
+async fn f01_half_a_body_is_no_object() {
+    let (_proxy, _gateway, client, bucket) = stand().await;
+    for size in [100_000, 20 * MIB] {
+        let body = noise(size);
+        for sent in [0, 1, size / 2, size - 1] {
+            for key in ["warm", "new"] {
+                let put = client.put(&path(&bucket, key)).body(&body).prepare();
+                let mut wire = client.wire().await;
+                wire.send(put.head_bytes()).await.unwrap();
+                wire.send(&put.body[..sent]).await.unwrap();
+                wire.finish().await.unwrap();
+                // It is refused, or the connection ends; both mean that the gateway is done with it.
+                if let Ok(answer) = wire.answer("PUT").await {
+                    assert_eq!(answer.error(), "IncompleteBody", "{sent} of {size}");
+                }
+            }
+        }
+        assert_eq!(client.get(&path(&bucket, "warm")).ok().await.text(), "warm");
+        assert_eq!(crate::keys::listed(&client, &bucket).await, ["warm"]);
+    }
 }

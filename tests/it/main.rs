@@ -35,6 +35,7 @@ mod multipart_strict;
 mod native;
 mod objects;
 mod presigned;
+mod probes;
 mod process;
 mod replicas;
 mod requests;

@@ -1,7 +1,7 @@
 //! Two gateways over one Azurite: whatever one of them did, the other one knows.
 
 use crate::buckets::bucket;
-use crate::harness::gateway::ALICE;
+use crate::harness::gateway::{ALICE, BOB};
 use crate::harness::{Client, Gateway, path, spawn, unique};
 
 /// A client of each of two gateways, and a bucket. The gateways live as long as the tuple.
@@ -121,4 +121,59 @@ async fn sixteen_plain_writers_of_one_key_all_succeed_whatever_their_size() {
         assert_eq!(body.len(), size);
         assert!(body.iter().all(|byte| *byte == body[0]), "bytes of two writers");
     }
+}
+
+/// A bucket deleted and made again elsewhere is a new one here.
+#[tokio::test]
+async fn a_bucket_that_changed_hands_is_noticed() {
+    let first = Gateway::start().await;
+    let second = first.replica().await;
+    let (alice, bob) = (first.client(ALICE), second.client(BOB));
+    let name = bucket(&alice).await;
+    let at = path(&name, "k");
+    alice.put(&at).body("alice").ok().await;
+    // Through the other gateway it is deleted and made by somebody else.
+    let elsewhere = second.client(ALICE);
+    elsewhere.delete(&at).ok().await;
+    elsewhere.delete(&format!("/{name}")).ok().await;
+    until(|| async { alice.head(&format!("/{name}")).send().await.status == 404 }).await;
+    alice.get(&at).refused(404, "NoSuchBucket").await;
+    bob.put(&format!("/{name}")).ok().await;
+    bob.put(&at).body("bob").ok().await;
+    until(|| async { alice.get(&at).send().await.status == 403 }).await;
+    alice.put(&at).body("alice").refused(403, "AccessDenied").await;
+    assert_eq!(bob.get(&at).ok().await.text(), "bob");
+}
+
+/// Asks again until it is so: what replicas believe of a bucket lasts for the cache's time.
+async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+    let waiting = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, waiting).await.expect("it comes to be so");
+}
+
+/// Both make one bucket at once: it is made once, by one owner.
+#[tokio::test]
+async fn a_bucket_is_made_once() {
+    let first = Gateway::start().await;
+    let second = first.replica().await;
+    let name = unique("b");
+    let at = format!("/{name}");
+    let makers = (0..8).map(|maker| {
+        let (gateway, user) = if maker % 2 == 0 { (&first, ALICE) } else { (&second, BOB) };
+        spawn(gateway.client(user).put(&at).send())
+    });
+    let mut made = [false; 2];
+    for (maker, answer) in makers.collect::<Vec<_>>().into_iter().enumerate() {
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer.status, 200 | 409), "{answer:?}");
+        made[maker % 2] |= answer.status == 200;
+    }
+    assert_ne!(made[0], made[1], "one owner has made it");
+    let owner = if made[0] { ALICE } else { BOB };
+    first.client(owner).put(&path(&name, "k")).body("v").ok().await;
+    second.client(owner).get(&path(&name, "k")).ok().await;
 }

@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::buckets::bucket;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Client, Gateway, Proxy, noise, path};
+use crate::harness::{Client, Gateway, Proxy, Streaming, noise, path};
 
 /// A gateway whose caches stay warm for the whole test, and a bucket that it knows.
 async fn stand() -> (Proxy, Gateway, Client, String) {
@@ -101,4 +101,57 @@ async fn a_large_put_is_its_blocks_and_one_commit() {
     assert_eq!(asked.pop().as_deref(), Some("PUT blocklist"));
     assert!(asked.iter().all(|call| call == "PUT block"), "{asked:?}");
     assert!((5..=10).contains(&asked.len()), "{} blocks of 4 to 8 MiB", asked.len());
+}
+
+/// Conditions, metadata, markers and probes cost nothing more.
+#[tokio::test]
+async fn what_comes_with_a_request_costs_no_request() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let (object, list) = (path(&bucket, "k"), format!("/{bucket}"));
+    let put = || client.put(&object);
+    let get = || client.get(&list).query("list-type", 2);
+    for (what, request, want) in [
+        ("If-None-Match", put().header("if-none-match", "*").body("v"), &["PUT"][..]),
+        ("metadata", put().header("x-amz-meta-a", "\u{fc}").body("v"), &["PUT"]),
+        ("streamed", put().streaming(Streaming::Signed).body(noise(1 << 20)), &["PUT"]),
+        ("start-after", get().query("start-after", "a"), &["GET list"]),
+        ("one key", get().query("max-keys", 1), &["GET list"]),
+        ("no keys", get().query("max-keys", 0), &[]),
+        ("versions", client.get(&list).query("versions", ""), &["GET list"]),
+        ("location", client.get(&list).query("location", ""), &[]),
+        ("versioning", client.get(&list).query("versioning", ""), &[]),
+        ("ACL", client.get(&list).query("acl", ""), &[]),
+    ] {
+        asked(&proxy).await;
+        request.ok().await;
+        assert_eq!(asked(&proxy).await, want, "{what}");
+    }
+}
+
+/// Each key is a request of its own at most.
+#[tokio::test]
+async fn a_multi_delete_asks_no_more_than_once_a_key() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let keys: String =
+        (0..1000).map(|number| format!("<Object><Key>k{number}</Key></Object>")).collect();
+    let document = format!("<Delete>{keys}</Delete>");
+    crate::multidelete::request(&client, &bucket, &document).ok().await;
+    let asked = asked(&proxy).await;
+    assert!(asked.len() <= 1000, "{} requests", asked.len());
+}
+
+/// A listing of many keys under few prefixes asks for prefixes, not for keys.
+#[tokio::test]
+async fn prefixes_are_listed_without_walking_through_them() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let keys = (0..300).map(|number| format!("p{}/k{number:03}", number % 3)).collect();
+    crate::listing::put_all(&client, &bucket, &keys).await;
+    for delimiter in ["/", "/k"] {
+        asked(&proxy).await;
+        let list = client.get(&format!("/{bucket}")).query("list-type", 2).query("prefix", "p");
+        let page = list.query("delimiter", delimiter).query("max-keys", 10).ok().await.xml();
+        assert_eq!(page.all("CommonPrefixes").len(), 3, "{delimiter}");
+        let asked = asked(&proxy).await;
+        assert!(asked.len() <= 8, "{delimiter}: {asked:?}");
+    }
 }

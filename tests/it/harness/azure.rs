@@ -111,6 +111,14 @@ impl Ask {
     }
 }
 
+/// The account key's signature, as Azure has it.
+fn sign(text: &str) -> String {
+    let key = data_encoding::BASE64.decode(ACCOUNT_KEY.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(text.as_bytes());
+    data_encoding::BASE64.encode(&mac.finalize().into_bytes())
+}
+
 impl Azure {
     /// Asks and takes any answer.
     pub(crate) async fn send(&self, ask: Ask) -> Answer {
@@ -120,10 +128,7 @@ impl Azure {
             ))
             .unwrap();
         let ask = ask.header("x-ms-date", &date).header("x-ms-version", "2026-02-06");
-        let key = data_encoding::BASE64.decode(ACCOUNT_KEY.as_bytes()).unwrap();
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-        mac.update(ask.string_to_sign().as_bytes());
-        let signature = data_encoding::BASE64.encode(&mac.finalize().into_bytes());
+        let signature = sign(&ask.string_to_sign());
         let query: Vec<_> =
             ask.query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
@@ -142,6 +147,19 @@ impl Azure {
     /// Asks and wants a success.
     pub(crate) async fn ok(&self, ask: Ask) -> Answer {
         self.send(ask).await.expect_success()
+    }
+
+    /// A token for all blobs of a container, as the query of a URL.
+    /// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>
+    pub(crate) fn sas(container: &str) -> String {
+        let expiry = (now() + time::Duration::hours(1))
+            .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"))
+            .unwrap();
+        let text = format!(
+            "racwdl\n\n{expiry}\n/blob/{ACCOUNT}/{container}\n\n\n\n2020-12-06\nc\n\n\n\n\n\n\n"
+        );
+        let signature = encode(sign(&text));
+        format!("sv=2020-12-06&se={}&sr=c&sp=racwdl&sig={signature}", encode(expiry))
     }
 
     /// Makes a container.

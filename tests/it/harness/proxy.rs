@@ -72,13 +72,12 @@ impl Gate {
     }
 }
 
-/// Which requests meet an action: all that match, after `skip` of them, `times` times.
+/// Which requests meet an action: the first `times` of those that match.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     method: Option<Method>,
     comp: Option<&'static str>,
     path: Option<String>,
-    skip: usize,
     times: usize,
     action: Action,
     met: Arc<AtomicUsize>,
@@ -91,7 +90,6 @@ impl Rule {
             method: None,
             comp: None,
             path: None,
-            skip: 0,
             times: usize::MAX,
             action,
             met: Arc::default(),
@@ -124,7 +122,7 @@ impl Rule {
 
     /// How many requests have met the action so far.
     pub(crate) fn met(&self) -> usize {
-        self.met.load(Ordering::SeqCst).saturating_sub(self.skip).min(self.times)
+        self.met.load(Ordering::SeqCst).min(self.times)
     }
 
     fn meets(&self, call: &Call) -> bool {
@@ -134,8 +132,7 @@ impl Rule {
         if !matches {
             return false;
         }
-        let before = self.met.fetch_add(1, Ordering::SeqCst);
-        before >= self.skip && before - self.skip < self.times
+        self.met.fetch_add(1, Ordering::SeqCst) < self.times
     }
 }
 
