@@ -25,6 +25,7 @@ mod entra;
 mod errors;
 mod faults;
 mod harness;
+mod hosts;
 mod http2;
 mod image;
 mod keys;
