@@ -28,6 +28,7 @@ mod harness;
 mod hosts;
 mod http2;
 mod image;
+mod janitor;
 mod keys;
 mod listing;
 mod metadata;
