@@ -228,7 +228,7 @@ fn janitor(
             () = janitor::run(gateway, ages, observer) => {}
             () = drain.cancelled() => {}
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
