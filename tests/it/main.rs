@@ -20,6 +20,7 @@ mod auth;
 mod buckets;
 mod clients;
 mod copy;
+mod copy_strict;
 mod deadlines;
 mod entra;
 mod errors;
