@@ -1,193 +1,71 @@
-//! A proxy between a gateway and Azurite that has bad days on demand, and counts what passes. Shared
-//! key signs neither Host nor body, so nothing has to be signed again.
+//! A proxy between a gateway and its backend that has bad days on demand, and counts what passes.
+//! Shared key signs neither Host nor body, so nothing has to be signed again.
 
-use std::convert::Infallible;
+mod bodies;
+mod rules;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body as HttpBody;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Frame, Incoming};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::spawn;
+use bodies::{AnyError, Body, cut, flip, full};
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-type Body = UnsyncBoxBody<Bytes, AnyError>;
+pub(crate) use rules::{Action, Call, Gate, Rule};
 
-/// What happens to a request that a rule matches.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    /// The connection is closed before Azure sees the request.
-    ResetBefore,
-    /// Azure does it, and its answer is lost.
-    DropAnswer,
-    /// Azure is not asked; this is the answer.
-    Answer(u16, &'static str, Option<u32>),
-    /// Azure does it, and this is the answer.
-    DoAndAnswer(u16, &'static str),
-    /// The body of the answer ends after so many bytes, and the connection with it.
-    CutAnswer(usize),
-    /// One byte of the request's body is flipped.
-    FlipRequestByte(usize),
-    /// One byte of the answer's body is flipped.
-    FlipAnswerByte(usize),
-    /// The request waits at the gate before it goes on.
-    Hold(Gate),
-}
+/// How many calls are remembered until somebody asks for them.
+const CALLS_MAX: usize = 100_000;
+/// How long a connection to the backend is kept: shorter than any backend keeps it.
+const POOL_IDLE: Duration = Duration::from_secs(1);
 
-/// Where a request waits until the test lets it go.
-#[derive(Clone, Debug)]
-pub(crate) struct Gate {
-    arrived: Arc<Semaphore>,
-    go: Arc<Semaphore>,
-}
+/// What decides about requests that no rule matches: it may look at the call and throw dice.
+type Weather = Box<dyn FnMut(&Call, &mut fastrand::Rng) -> Option<Action> + Send>;
 
-impl Gate {
-    /// A closed one.
-    pub(crate) fn new() -> Self {
-        Self { arrived: Arc::new(Semaphore::new(0)), go: Arc::new(Semaphore::new(0)) }
-    }
-
-    /// Waits until a request stands at it.
-    pub(crate) async fn arrived(&self) {
-        let arrived = tokio::time::timeout(super::PATIENCE, self.arrived.acquire()).await;
-        arrived.expect("a request arrives").unwrap().forget();
-    }
-
-    /// Lets one request go.
-    pub(crate) fn open(&self) {
-        self.go.add_permits(1);
-    }
-}
-
-/// Which requests meet an action: the first `times` of those that match.
-#[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    method: Option<Method>,
-    comp: Option<&'static str>,
-    path: Option<String>,
-    times: usize,
-    action: Action,
-    met: Arc<AtomicUsize>,
-}
-
-impl Rule {
-    /// Every request.
-    pub(crate) fn new(action: Action) -> Self {
-        Self {
-            method: None,
-            comp: None,
-            path: None,
-            times: usize::MAX,
-            action,
-            met: Arc::default(),
-        }
-    }
-
-    /// Only this method.
-    pub(crate) fn method(mut self, method: Method) -> Self {
-        self.method = Some(method);
-        self
-    }
-
-    /// Only this `comp=`; an empty one: only those without.
-    pub(crate) fn comp(mut self, comp: &'static str) -> Self {
-        self.comp = Some(comp);
-        self
-    }
-
-    /// Only paths that contain this.
-    pub(crate) fn path(mut self, part: impl Into<String>) -> Self {
-        self.path = Some(part.into());
-        self
-    }
-
-    /// Only so many.
-    pub(crate) fn times(mut self, times: usize) -> Self {
-        self.times = times;
-        self
-    }
-
-    /// How many requests have met the action so far.
-    pub(crate) fn met(&self) -> usize {
-        self.met.load(Ordering::SeqCst).min(self.times)
-    }
-
-    fn meets(&self, call: &Call) -> bool {
-        let matches = self.method.as_ref().is_none_or(|method| *method == call.method)
-            && self.comp.is_none_or(|comp| comp == call.comp)
-            && self.path.as_ref().is_none_or(|part| call.path.contains(part));
-        if !matches {
-            return false;
-        }
-        self.met.fetch_add(1, Ordering::SeqCst) < self.times
-    }
-}
-
-/// One request that reached the proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// Its method.
-    pub(crate) method: Method,
-    /// Its `comp=`, or nothing.
-    pub(crate) comp: String,
-    /// Its `restype=`, or nothing.
-    pub(crate) restype: String,
-    /// Its path.
-    pub(crate) path: String,
-    /// Its query.
-    pub(crate) query: String,
-    /// Its headers.
-    pub(crate) headers: Vec<(String, String)>,
-}
-
-impl Call {
-    fn of(request: &Request<Incoming>) -> Self {
-        let query = request.uri().query().unwrap_or_default().to_owned();
-        let parameter = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-        };
-        let headers = request.headers().iter().map(|(name, value)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        });
-        Self {
-            method: request.method().clone(),
-            comp: parameter("comp").unwrap_or_default(),
-            restype: parameter("restype").unwrap_or_default(),
-            path: request.uri().path().to_owned(),
-            headers: headers.collect(),
-            query,
-        }
-    }
-}
-
-#[derive(Debug)]
 struct State {
     target: SocketAddr,
     rules: Mutex<Vec<Rule>>,
-    calls: Mutex<Vec<Call>>,
-    client: Client<HttpConnector, Full<Bytes>>,
+    weather: Mutex<Option<(fastrand::Rng, Weather)>>,
+    calls: Mutex<VecDeque<Call>>,
+    passed: AtomicU64,
+    suffered: Mutex<Suffered>,
+    client: Client<HttpConnector, Body>,
+}
+
+/// What has gone wrong so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Suffered {
+    /// How often each action was met, by its name.
+    pub(crate) actions: BTreeMap<&'static str, u64>,
+    /// The gateway's ids of its own requests that met any, while they were served.
+    pub(crate) requests: HashSet<String>,
 }
 
 /// A running proxy; it ends with the test's runtime.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     state: Arc<State>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Proxy({})", self.address)
+    }
 }
 
 impl Proxy {
@@ -198,10 +76,14 @@ impl Proxy {
         let state = Arc::new(State {
             target,
             rules: Mutex::default(),
+            weather: Mutex::default(),
             calls: Mutex::default(),
+            passed: AtomicU64::new(0),
+            suffered: Mutex::default(),
             client: Client::builder(TokioExecutor::new())
                 .retry_canceled_requests(false)
-                .pool_max_idle_per_host(0)
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
                 .build_http(),
         });
         let serving = Arc::clone(&state);
@@ -228,7 +110,7 @@ impl Proxy {
         format!("http://{}/{}", self.address, bluebucket::server::azurite::ACCOUNT)
     }
 
-    /// One in front of the shared Azurite.
+    /// One in front of the shared backend.
     pub(crate) async fn to_azurite() -> Self {
         Self::start(super::backend_address()).await
     }
@@ -239,29 +121,107 @@ impl Proxy {
         rule
     }
 
-    /// Forgets all rules.
+    /// What becomes of requests that no rule matches, by dice that fall the same for a seed.
+    pub(crate) async fn weather(
+        &self,
+        seed: u64,
+        weather: impl FnMut(&Call, &mut fastrand::Rng) -> Option<Action> + Send + 'static,
+    ) {
+        let dice = fastrand::Rng::with_seed(seed);
+        *self.state.weather.lock().await = Some((dice, Box::new(weather)));
+    }
+
+    /// Forgets all rules and the weather.
     pub(crate) async fn clear(&self) {
         self.state.rules.lock().await.clear();
+        *self.state.weather.lock().await = None;
     }
 
     /// What has passed since the last time this was asked.
     pub(crate) async fn calls(&self) -> Vec<Call> {
-        std::mem::take(&mut *self.state.calls.lock().await)
+        std::mem::take(&mut *self.state.calls.lock().await).into()
+    }
+
+    /// How many requests have come so far.
+    pub(crate) fn passed(&self) -> u64 {
+        self.state.passed.load(Ordering::SeqCst)
+    }
+
+    /// How many of the gateway's own requests have met a fault so far.
+    pub(crate) async fn faulted(&self) -> u64 {
+        self.state.suffered.lock().await.requests.len() as u64
+    }
+
+    /// What has gone wrong so far.
+    pub(crate) async fn suffered(&self) -> Suffered {
+        self.state.suffered.lock().await.clone()
+    }
+}
+
+impl State {
+    /// What becomes of this call.
+    async fn fate(&self, call: &Call) -> Option<Action> {
+        let rules = self.rules.lock().await;
+        let ruled = rules.iter().find(|rule| rule.meets(call)).map(|rule| rule.action.clone());
+        drop(rules);
+        let action = match ruled {
+            Some(action) => action,
+            None => {
+                let mut weather = self.weather.lock().await;
+                let (dice, weather) = weather.as_mut()?;
+                weather(call, dice)?
+            }
+        };
+        let mut suffered = self.suffered.lock().await;
+        *suffered.actions.entry(action.name()).or_default() += 1;
+        if let Some(id) = call.header("x-ms-client-request-id") {
+            suffered.requests.insert(id.to_owned());
+        }
+        Some(action)
+    }
+
+    async fn note(&self, call: Call) {
+        self.passed.fetch_add(1, Ordering::SeqCst);
+        let mut calls = self.calls.lock().await;
+        if calls.len() == CALLS_MAX {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    /// Passes a request on.
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+        change: impl FnOnce(Bytes) -> Body,
+    ) -> Result<Response<Body>, AnyError> {
+        let (mut head, body) = request.into_parts();
+        let body = change(body.collect().await?.to_bytes());
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        head.uri = format!("http://{}{path}", self.target).parse()?;
+        let answer = self.client.request(Request::from_parts(head, body)).await?;
+        Ok(answer.map(|body| body.map_err(AnyError::from).boxed_unsync()))
+    }
+
+    /// Passes a request on and waits for all of its answer.
+    async fn done(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<(http::response::Parts, Bytes), AnyError> {
+        let (head, body) = self.forward(request, full).await?.into_parts();
+        Ok((head, body.collect().await?.to_bytes()))
     }
 }
 
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, AnyError> {
     let call = Call::of(&request);
-    let rules = state.rules.lock().await;
-    let action = rules.iter().find(|rule| rule.meets(&call)).map(|rule| rule.action.clone());
-    drop(rules);
-    state.calls.lock().await.push(call);
-    let Some(action) = action else { return forward(&state, request, None).await };
+    let action = state.fate(&call).await;
+    state.note(call).await;
+    let Some(action) = action else { return state.forward(request, full).await };
     match action {
         Action::ResetBefore => Err("reset by a rule".into()),
         Action::DropAnswer => {
-            let answer = forward(&state, request, None).await?;
-            answer.into_body().collect().await?;
+            state.done(request).await?;
             Err("the answer is dropped by a rule".into())
         }
         Action::Answer(status, code, retry_after) => {
@@ -269,58 +229,42 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
             Ok(said(status, code, retry_after))
         }
         Action::DoAndAnswer(status, code) => {
-            forward(&state, request, None).await?.into_body().collect().await?;
+            state.done(request).await?;
             Ok(said(status, code, None))
         }
-        Action::CutAnswer(bytes) => {
-            let answer = forward(&state, request, None).await?;
-            let (head, body) = answer.into_parts();
-            let kept = body.collect().await?.to_bytes();
-            let kept = kept.slice(..bytes.min(kept.len()));
-            let body = CutBody { kept: Some(kept), waited: false };
-            Ok(Response::from_parts(head, body.boxed_unsync()))
+        Action::CutRequest(kept) => state.forward(request, |body| cut(&body, kept)).await,
+        Action::CutAnswer(kept) => {
+            let (head, body) = state.done(request).await?;
+            Ok(Response::from_parts(head, cut(&body, kept)))
         }
-        Action::FlipRequestByte(at) => forward(&state, request, Some(at)).await,
+        Action::EndAnswer(kept) => {
+            let (mut head, body) = state.done(request).await?;
+            head.headers.remove(header::CONTENT_LENGTH);
+            let body = body.slice(..kept.min(body.len()));
+            // Of no length that could be told: it ends where its last chunk says so.
+            let body = full(body).map_frame(|frame| frame).boxed_unsync();
+            Ok(Response::from_parts(head, body))
+        }
+        Action::FlipRequestByte(at) => state.forward(request, |body| full(flip(&body, at))).await,
         Action::FlipAnswerByte(at) => {
-            let (head, body) = forward(&state, request, None).await?.into_parts();
-            let body = flip(body.collect().await?.to_bytes(), at);
-            Ok(Response::from_parts(head, full(body)))
+            let (head, body) = state.done(request).await?;
+            Ok(Response::from_parts(head, full(flip(&body, at))))
+        }
+        Action::Delay(time) => {
+            tokio::time::sleep(time).await;
+            state.forward(request, full).await
         }
         Action::Hold(gate) => {
-            gate.arrived.add_permits(1);
-            gate.go.acquire().await?.forget();
-            forward(&state, request, None).await
+            gate.wait().await;
+            state.forward(request, full).await
         }
+        Action::HoldAnswer(gate) => {
+            let (head, body) = state.done(request).await?;
+            gate.wait().await;
+            Ok(Response::from_parts(head, full(body)))
+        }
+        Action::Silence => std::future::pending().await,
     }
-}
-
-/// Passes a request on, with one byte of its body flipped where that is wanted.
-async fn forward(
-    state: &State,
-    request: Request<Incoming>,
-    flipped: Option<usize>,
-) -> Result<Response<Body>, AnyError> {
-    let (mut head, body) = request.into_parts();
-    let mut body = body.collect().await?.to_bytes();
-    if let Some(at) = flipped {
-        body = flip(body, at);
-    }
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    head.uri = format!("http://{}{path}", state.target).parse()?;
-    let answer = state.client.request(Request::from_parts(head, Full::new(body))).await?;
-    Ok(answer.map(|body| body.map_err(AnyError::from).boxed_unsync()))
-}
-
-fn flip(bytes: Bytes, at: usize) -> Bytes {
-    let mut bytes = bytes.to_vec();
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte ^= 0x20;
-    }
-    bytes.into()
-}
-
-fn full(bytes: Bytes) -> Body {
-    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 /// An answer in Azure's form.
@@ -339,31 +283,4 @@ fn said(status: u16, code: &'static str, retry_after: Option<u32>) -> Response<B
         headers.insert("retry-after", seconds.into());
     }
     answer
-}
-
-/// A body that ends with an error after its bytes were on their way.
-struct CutBody {
-    kept: Option<Bytes>,
-    waited: bool,
-}
-
-impl HttpBody for CutBody {
-    type Data = Bytes;
-    type Error = AnyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
-        if let Some(kept) = self.kept.take() {
-            return Poll::Ready(Some(Ok(Frame::data(kept))));
-        }
-        // One turn for the server to flush what it has.
-        if !self.waited {
-            self.waited = true;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Some(Err("the answer is cut by a rule".into())))
-    }
 }
