@@ -11,5 +11,6 @@ pub(super) mod headers;
 pub(super) mod parts;
 pub(super) mod put;
 pub(super) mod resume;
+pub(super) mod together;
 pub(super) mod transfer;
 pub(super) mod write;

@@ -12,6 +12,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod proxy;
 pub(crate) mod signer;
+pub(crate) mod stand;
 pub(crate) mod wire;
 pub(crate) mod xml;
 
