@@ -22,6 +22,7 @@ mod checksums;
 mod clients;
 mod copy;
 mod deadlines;
+mod documents;
 mod entra;
 mod errors;
 mod faults;
