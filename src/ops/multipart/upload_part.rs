@@ -24,13 +24,12 @@ pub(in crate::ops) async fn run(
     let upload = Upload::named(gateway, &request, Action::PutObject).await?;
     let number = PartNumber::parse(request.query.get("partNumber").unwrap_or_default())?;
     let record = upload.record(gateway).await?;
-    let Request { headers, body, payload, now, .. } = request;
+    let Request { headers, body, payload, .. } = request;
     let promised = settle(Promised::read(&headers)?, record.checksum)?;
     let destination = Destination {
         store: upload.store().clone(),
         path: upload.part(number),
         capabilities: upload.bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let stored = write::store(&destination, gateway.budget(), incoming, plan).await;

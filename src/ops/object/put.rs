@@ -23,7 +23,7 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let Request { headers, body, payload, now, caller, .. } = request;
+    let Request { headers, body, payload, caller, .. } = request;
     let (blob_headers, mut facts) = object_headers::read(&headers)?;
     facts.owner = caller.id().map(str::to_owned);
     let wanted = conditions::of_write(Conditions::read(&headers)?);
@@ -35,7 +35,6 @@ pub(in crate::ops) async fn run(
         store: bucket.store().clone(),
         path,
         capabilities: bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let plan = |verified: &Verified| {
