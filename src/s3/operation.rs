@@ -259,6 +259,11 @@ const OBJECT: &[Row] = &[
     ("uploads", [None, None, None, Some(Op::CreateMultipartUpload)]),
 ];
 
+/// Does a parameter of this name make another operation of a request?
+pub fn is_subresource(name: &str) -> bool {
+    BUCKET.iter().chain(OBJECT).any(|(known, _)| *known == name)
+}
+
 /// The one sub-resource that `query` names; two of them contradict each other.
 fn subresource(rows: &'static [Row], query: &Query) -> Result<Option<&'static Row>, Error> {
     let mut found = rows.iter().filter(|(name, _)| query.has(name));

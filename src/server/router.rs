@@ -241,8 +241,10 @@ struct Authentic {
 }
 
 fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authentic, Error> {
+    let virtual_bucket = hall.front.domains.bucket_of(host(head));
     let request = RequestHead {
         method: &head.method,
+        virtual_bucket: virtual_bucket.as_deref(),
         raw_path: head.uri.path(),
         raw_query: head.uri.query(),
         headers: &head.headers,
@@ -257,7 +259,7 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
-            payload: Payload::of_anonymous(&head.headers)?,
+            payload: Payload::of_unsigned(&head.headers)?,
             presigned: false,
             path_reading: PathReading::AsSent,
         }),

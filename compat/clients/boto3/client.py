@@ -21,7 +21,7 @@ BUCKET = f"client-{uuid.uuid4().hex[:20]}"
 ALGORITHMS = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
 
 
-def client(endpoint=ENDPOINT, style="path", **config):
+def client(endpoint=ENDPOINT, style="path", signature_version="s3v4", **config):
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -30,7 +30,7 @@ def client(endpoint=ENDPOINT, style="path", **config):
         aws_secret_access_key=SECRET,
         verify=CA or None,
         config=Config(
-            signature_version="s3v4",
+            signature_version=signature_version,
             s3={"addressing_style": style},
             retries={"max_attempts": 1},
             **config,
@@ -44,7 +44,7 @@ s3 = client()
 def main():
     for step in [
         buckets, objects, metadata, ranges, conditions, checksums, listings, copies,
-        deletions, presigned, transfer, multipart, virtual_hosts, probes, the_end,
+        deletions, presigned, version_2, transfer, multipart, virtual_hosts, probes, the_end,
     ]:
         print(step.__name__, flush=True)
         step()
@@ -243,6 +243,31 @@ def presigned():
     is_(fetch(url), b"by url")
     try:
         fetch(url.replace("signed", "signee"))
+        raise AssertionError("the signature of another key went through")
+    except urllib.error.HTTPError as error:
+        is_(error.code, 403)
+
+
+def version_2():
+    """The signature that boto3 presigns with where nobody tells it otherwise."""
+    default = boto3.client(
+        "s3", endpoint_url=ENDPOINT, region_name="us-east-1",
+        aws_access_key_id=KEY, aws_secret_access_key=SECRET, verify=CA or None,
+    )
+    old = client(signature_version="s3", request_checksum_calculation="when_required")
+    old.put_object(Bucket=BUCKET, Key="old ä+b", Body=b"by header", Metadata={"colour": "blue"})
+    is_(old.head_object(Bucket=BUCKET, Key="old ä+b")["Metadata"], {"colour": "blue"})
+    url = default.generate_presigned_url(
+        "get_object", Params={"Bucket": BUCKET, "Key": "old ä+b", "ResponseContentType": "text/x-old"}
+    )
+    assert "AWSAccessKeyId=" in url, url
+    is_(fetch(url), b"by header")
+    url = default.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "old ä+b"})
+    # urllib adds a type of its own, which is signed.
+    is_(fetch(url, b"by url", {"Content-Type": ""}), b"")
+    is_(body_of("old ä+b"), b"by url")
+    try:
+        fetch(url.replace("old", "odd"), b"other", {"Content-Type": ""})
         raise AssertionError("the signature of another key went through")
     except urllib.error.HTTPError as error:
         is_(error.code, 403)
