@@ -196,7 +196,7 @@ fn check_signed_headers(names: &str, door: Door) -> Result<(), Error> {
     for name in names.split(';') {
         if name <= before || !name.bytes().all(is_name_byte) {
             return Err(match door {
-                Door::Header => header_fault(
+                Door::Header | Door::Form => header_fault(
                     "SignedHeaders must name headers in lower case, sorted, each once.",
                 ),
                 Door::Query => query_fault(

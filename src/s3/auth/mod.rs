@@ -8,6 +8,7 @@ mod claim;
 mod credentials;
 mod date;
 mod encoding;
+mod form;
 mod keys;
 mod payload;
 mod query;
@@ -23,6 +24,7 @@ use http::{HeaderMap, Method};
 use time::OffsetDateTime;
 
 pub use credentials::{AccessKeyId, KeyRing, SecretKey};
+pub use form::verify_form;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
@@ -170,7 +172,7 @@ impl Attempt<'_> {
         let secret = keys.secret(&id);
         let cached = secret.as_ref().and_then(|secret| cache.find(&self.scope, secret));
         let is_new = cached.is_none();
-        let key = cached.unwrap_or_else(|| self.derive(secret.as_ref().unwrap_or(&NOBODY)));
+        let key = cached.unwrap_or_else(|| self.scope.derive(secret.as_ref().unwrap_or(&NOBODY)));
         let reading = self.reading_that_holds(&key)?;
         let Some(secret) = secret else {
             return Err(Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", id.as_str()));
@@ -178,7 +180,7 @@ impl Attempt<'_> {
         let Some(reading) = reading else {
             if !is_new {
                 // Every refusal costs one derivation, so that time does not tell who was here today.
-                std::hint::black_box(self.derive(&secret));
+                std::hint::black_box(self.scope.derive(&secret));
             }
             return Err(self.does_not_match(&id, payload_was_guessed));
         };
@@ -186,10 +188,6 @@ impl Attempt<'_> {
             cache.keep(&self.scope, &secret, &key);
         }
         Ok((id, key, reading))
-    }
-
-    fn derive(&self, secret: &SecretKey) -> SigningKey {
-        SigningKey::derive(secret.expose(), self.scope.day, self.scope.region, self.scope.service)
     }
 
     /// With which reading of the path the signature is right, if with any.
