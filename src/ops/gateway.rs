@@ -14,6 +14,7 @@ use crate::access::{Caller, Directory};
 use crate::ops::accounts::Accounts;
 use crate::ops::bucket_cache::BucketCache;
 use crate::ops::budget::Budget;
+use crate::ops::documents::DocumentCache;
 use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
 use crate::s3::body::{self, Body};
@@ -43,6 +44,7 @@ pub struct Gateway {
     accounts: ArcSwap<Accounts>,
     users: ArcSwap<Directory>,
     pub(super) buckets: BucketCache,
+    pub(super) documents: DocumentCache,
     pub(super) uploads: UploadCache,
     budget: Budget,
     tasks: TaskTracker,
@@ -53,6 +55,7 @@ impl Gateway {
     pub fn new(settings: Settings, accounts: Accounts, users: Directory) -> Self {
         Self {
             buckets: BucketCache::new(settings.cache_ttl),
+            documents: DocumentCache::new(settings.cache_ttl),
             uploads: UploadCache::new(settings.cache_ttl),
             tasks: TaskTracker::new(),
             budget: Budget::new(settings.memory_bytes),

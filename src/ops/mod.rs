@@ -13,9 +13,12 @@ pub mod gateway;
 pub mod open;
 
 mod bucket;
+mod documents;
+mod facts;
 mod listing;
 mod multipart;
 mod object;
+mod records;
 mod refusals;
 
 pub use gateway::{Gateway, Request, Settings};
@@ -56,6 +59,22 @@ impl Gateway {
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
+            _ => self.configure(request).await,
+        }
+    }
+
+    /// What a bucket may be told.
+    async fn configure(&self, request: Request) -> Result<Response<Body>, Error> {
+        use crate::access::{Ownership, PublicAccessBlock};
+        use bucket::configuration::{delete, get, put};
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]
+        match request.operation {
+            Operation::GetPublicAccessBlock => get::<PublicAccessBlock>(self, request).await,
+            Operation::PutPublicAccessBlock => put::<PublicAccessBlock>(self, request).await,
+            Operation::DeletePublicAccessBlock => delete::<PublicAccessBlock>(self, request).await,
+            Operation::GetBucketOwnershipControls => get::<Ownership>(self, request).await,
+            Operation::PutBucketOwnershipControls => put::<Ownership>(self, request).await,
+            Operation::DeleteBucketOwnershipControls => delete::<Ownership>(self, request).await,
             _ => self.probe(request).await,
         }
     }

@@ -107,10 +107,10 @@ operations! {
     DeleteBucketWebsite Refused;
     PutBucketReplication Refused;
     DeleteBucketReplication Refused;
-    PutPublicAccessBlock Refused;
-    DeletePublicAccessBlock Refused;
-    PutBucketOwnershipControls Refused;
-    DeleteBucketOwnershipControls Refused;
+    PutPublicAccessBlock Answered;
+    DeletePublicAccessBlock Answered;
+    PutBucketOwnershipControls Answered;
+    DeleteBucketOwnershipControls Answered;
     PutBucketRequestPayment Refused;
     PutBucketLogging Refused;
     PutBucketNotificationConfiguration Refused;

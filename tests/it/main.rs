@@ -21,6 +21,7 @@ mod buckets;
 mod clients;
 mod copy;
 mod deadlines;
+mod documents;
 mod entra;
 mod errors;
 mod faults;
