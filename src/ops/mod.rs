@@ -56,6 +56,7 @@ impl Gateway {
             Operation::ListObjectVersions => listing::versions::run(self, request).await,
             Operation::PutObject => object::put::run(self, request).await,
             Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
+            Operation::GetObjectAttributes => object::attributes::run(self, request).await,
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,

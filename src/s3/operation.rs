@@ -61,6 +61,7 @@ operations! {
     PutObject Answered;
     GetObject Answered;
     HeadObject Answered;
+    GetObjectAttributes Answered;
     DeleteObject Answered;
     DeleteObjects Answered;
     CopyObject Answered;
@@ -148,7 +149,6 @@ operations! {
     PutObjectAcl Refused;
     PutObjectTagging Refused;
     DeleteObjectTagging Refused;
-    GetObjectAttributes Refused;
     GetObjectLegalHold Refused;
     PutObjectLegalHold Refused;
     GetObjectRetention Refused;

@@ -18,6 +18,7 @@
 
 mod auth;
 mod buckets;
+mod checksums;
 mod clients;
 mod copy;
 mod deadlines;

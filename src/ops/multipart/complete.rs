@@ -17,7 +17,7 @@ use crate::ops::multipart::assemble::{Assembly, is_gone};
 use crate::ops::multipart::ends::{self, Claim, Ended, Turn};
 use crate::ops::multipart::files::Upload;
 use crate::ops::multipart::found;
-use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::conditions;
 use crate::ops::object::put;
 use crate::ops::object::write::Failure;
 use crate::ops::open::commit_id;
@@ -220,11 +220,7 @@ impl Complete {
                 Err(error) => return Err(gateway.explain(bucket, key, error).await),
             }
         }
-        match conditions::resolve(bucket.store(), &path, key, &self.conditions).await {
-            Ok(pinned) => Ok(pinned),
-            Err(Resolved::Refused(error)) => Err(error),
-            Err(Resolved::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
-        }
+        conditions::pin(gateway, bucket, key, &self.conditions).await
     }
 
     async fn build(

@@ -1,5 +1,7 @@
 //! Objects: written, read, copied, deleted.
 
+pub(super) mod attributes;
+pub(super) mod carry;
 pub(super) mod conditions;
 pub(super) mod copy;
 pub(super) mod delete;

@@ -4,10 +4,11 @@ use http::{Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::azure::{self, Kind, PutOptions};
-use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
+use crate::mapping::metadata::{ChecksumKind, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::carry;
+use crate::ops::object::conditions;
 use crate::ops::object::headers as object_headers;
 use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
 use crate::ops::open::{Bucket, commit_id};
@@ -29,11 +30,7 @@ pub(in crate::ops) async fn run(
     let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;
     let path = bucket.path(&key);
-    let pinned = match conditions::resolve(bucket.store(), &path, &key, &wanted).await {
-        Ok(pinned) => pinned,
-        Err(Resolved::Refused(error)) => return Err(error),
-        Err(Resolved::Azure(error)) => return Err(gateway.explain(&bucket, &key, error).await),
-    };
+    let pinned = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     let destination = Destination {
         store: bucket.store().clone(),
         path,
@@ -76,9 +73,7 @@ fn plan(
 ) -> Result<Commit, Error> {
     let id = commit_id()?;
     facts.commit = Some(id.clone());
-    facts.checksum = verified
-        .checksum()
-        .map(|value| ObjectChecksum { value: *value, kind: ChecksumKind::FullObject });
+    facts.checksum = carry::full_object(verified);
     options.tier = tier(facts.storage_class);
     options.metadata = facts.write(verified.length())?;
     Ok(Commit { id, options })
