@@ -59,6 +59,7 @@ operations! {
     ListObjectVersions Answered;
     // Objects.
     PutObject Answered;
+    PostObject Answered;
     GetObject Answered;
     HeadObject Answered;
     GetObjectAttributes Answered;
@@ -158,7 +159,6 @@ operations! {
     SelectObjectContent Refused;
     RenameObject Refused;
     UpdateObjectEncryption Refused;
-    PostObject Refused;
     WriteGetObjectResponse Refused;
 }
 
@@ -302,6 +302,8 @@ fn on_bucket(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
         "PUT" => Ok(Op::CreateBucket),
         "DELETE" => Ok(Op::DeleteBucket),
         "POST" if is_form(headers) => Ok(Op::PostObject),
+        "POST" => Err(Error::new(Code::PreconditionFailed)
+            .detail("Condition", "Bucket POST must be of the enclosure-type multipart/form-data")),
         _ => Err(Error::new(Code::MethodNotAllowed).detail("ResourceType", "BUCKET")),
     }
 }
@@ -442,7 +444,7 @@ mod tests {
     fn what_contradicts_itself_or_does_not_exist_is_refused() {
         assert_eq!(operation("GET /photos?acl&policy"), Err(Code::InvalidArgument));
         assert_eq!(operation("POST /"), Err(Code::MethodNotAllowed));
-        assert_eq!(operation("POST /photos"), Err(Code::MethodNotAllowed));
+        assert_eq!(operation("POST /photos"), Err(Code::PreconditionFailed));
         assert_eq!(operation("HEAD /photos?acl"), Err(Code::MethodNotAllowed));
         assert_eq!(operation("PATCH /photos/a"), Err(Code::MethodNotAllowed));
         assert_eq!(operation("GET /photos?list-type=3"), Err(Code::InvalidArgument));
