@@ -66,6 +66,7 @@ impl Gateway {
             }
             Operation::ListObjectVersions => listing::versions::run(self, request).await,
             Operation::PutObject => object::put::run(self, request).await,
+            Operation::PostObject => object::post::run(self, request).await,
             Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
             Operation::GetObjectAttributes => object::attributes::run(self, request).await,
             Operation::DeleteObject => object::delete::run(self, request).await,

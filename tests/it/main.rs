@@ -26,6 +26,7 @@ mod documents;
 mod entra;
 mod errors;
 mod faults;
+mod forms;
 mod harness;
 mod image;
 mod keys;

@@ -9,6 +9,7 @@ pub(super) mod delete_many;
 pub(super) mod get;
 pub(super) mod headers;
 pub(super) mod parts;
+pub(super) mod post;
 pub(super) mod put;
 pub(super) mod resume;
 pub(super) mod together;
