@@ -26,20 +26,31 @@ pub use gateway::{Gateway, Request, Settings};
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderValue, Response};
 
-use crate::s3::Error;
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
+use crate::s3::{Error, headers};
 
 impl Gateway {
     /// Runs an operation.
     pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
         refusals::check(&request)?;
-        if multipart::is_of(request.operation) {
-            return multipart::dispatch(self, request).await;
+        let operation = request.operation;
+        let mut answer = if multipart::is_of(operation) {
+            multipart::dispatch(self, request).await?
+        } else {
+            self.run(request).await?
+        };
+        // Azure encrypts every blob with AES-256, and whoever wants another cipher has been refused. S3
+        // says so of every object, asked or not:
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+        if operation.says_encryption() && answer.status().is_success() {
+            answer
+                .headers_mut()
+                .insert(headers::SERVER_SIDE_ENCRYPTION, HeaderValue::from_static("AES256"));
         }
-        self.run(request).await
+        Ok(answer)
     }
 
     /// One line for each operation on buckets and whole objects that is answered.

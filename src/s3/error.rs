@@ -154,6 +154,7 @@ codes! {
     InvalidBucketName, BAD_REQUEST, "The specified bucket is not valid.";
     InvalidChunkSizeError, BAD_REQUEST, "Only the last chunk is allowed to have a size less than 8192 bytes";
     InvalidDigest, BAD_REQUEST, "The Content-MD5 you specified was invalid.";
+    InvalidEncryptionAlgorithmError, BAD_REQUEST, "The encryption request you specified is not valid. The valid value is AES256.";
     InvalidLocationConstraint, BAD_REQUEST, "The specified location-constraint is not valid";
     InvalidObjectState, FORBIDDEN, "The operation is not valid for the object's storage class";
     InvalidPart, BAD_REQUEST, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";

@@ -199,6 +199,21 @@ impl Operation {
     pub fn takes_object_bytes(self) -> bool {
         matches!(self, Self::PutObject | Self::UploadPart)
     }
+
+    /// Does its answer say how the object is encrypted?
+    pub fn says_encryption(self) -> bool {
+        matches!(
+            self,
+            Self::PutObject
+                | Self::CopyObject
+                | Self::GetObject
+                | Self::HeadObject
+                | Self::CreateMultipartUpload
+                | Self::UploadPart
+                | Self::UploadPartCopy
+                | Self::CompleteMultipartUpload
+        )
+    }
 }
 
 /// The operations of one sub-resource: GET, PUT, DELETE, POST.

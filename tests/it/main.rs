@@ -34,6 +34,7 @@ mod keys;
 mod listing;
 mod metadata;
 mod multidelete;
+mod multidelete_strict;
 mod multipart;
 mod multipart_strict;
 mod native;

@@ -189,9 +189,11 @@ impl Complete {
     /// has used them.
     async fn blame(&self, gateway: &Gateway, error: Error) -> Missed {
         if error.code() == Code::InvalidPart {
-            let ended = ends::wait(gateway, &self.upload, Duration::ZERO).await;
-            if matches!(ended, Ok(Ended::Completed(_) | Ended::Gone | Ended::Busy)) {
-                return Missed::Ended;
+            match ends::wait(gateway, &self.upload, Duration::ZERO).await {
+                Ok(Ended::Completed(_) | Ended::Gone | Ended::Busy) => return Missed::Ended,
+                Ok(Ended::Open | Ended::Abandoned(_)) => {}
+                // Whose fault it is, is not known.
+                Err(unknown) => return unknown.into(),
             }
         }
         error.into()

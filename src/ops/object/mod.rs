@@ -12,5 +12,6 @@ pub(super) mod parts;
 pub(super) mod post;
 pub(super) mod put;
 pub(super) mod resume;
+pub(super) mod together;
 pub(super) mod transfer;
 pub(super) mod write;

@@ -69,10 +69,10 @@ pub(super) async fn put(
     let mut planned = plan(&verified)?;
     planned.options.headers.content_md5 = verified.md5();
     let list = || store.put_block_list(path, &staging.staged, &planned.options);
-    match commit(store, path, &planned.id, list).await {
+    match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
         Ok(_) => {}
         Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
-            overtaken(destination, &planned.options.conditions, error).await?;
+            overtaken(destination, &staging.staged, &planned.options.conditions, error).await?;
         }
         Err(failure) => return Err(failure),
     }
