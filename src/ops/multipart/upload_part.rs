@@ -15,7 +15,7 @@ use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
 use crate::s3::names::PartNumber;
 use crate::s3::payload::{Promised, Verified};
-use crate::s3::{Code, Error, headers};
+use crate::s3::{Code, Error};
 
 pub(in crate::ops) async fn run(
     gateway: &Gateway,
@@ -38,9 +38,6 @@ pub(in crate::ops) async fn run(
         Response::builder().status(StatusCode::OK).header(header::ETAG, stored.etag.quoted());
     if let Some(checksum) = stored.verified.checksum() {
         answer = answer.header(checksum.algorithm().header(), checksum.base64());
-    }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
     }
     answer.body(body::empty()).map_err(unanswerable)
 }

@@ -57,10 +57,6 @@ pub(in crate::ops) async fn run(
             .header(checksum.algorithm().header(), checksum.base64())
             .header(headers::CHECKSUM_TYPE, ChecksumKind::FullObject.name());
     }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        // Azure encrypts every blob with AES-256; other algorithms have been refused.
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
-    }
     answer.body(body::empty()).map_err(unanswerable)
 }
 
