@@ -48,7 +48,7 @@ mod xml;
 #[cfg(test)]
 mod scripted;
 
-pub use account::AccountInformation;
+pub use account::{AccountInformation, CLOCK_SKEW_MAX};
 pub use batch::BlobDeletion;
 pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Snapshots, Written};
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};

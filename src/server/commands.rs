@@ -1,6 +1,5 @@
 //! The commands: from the command line to an exit code.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,11 +8,10 @@ use arc_swap::ArcSwap;
 use clap::CommandFactory;
 use time::OffsetDateTime;
 
-use crate::azure::BlobStore;
-use crate::ops::Gateway;
 use crate::server::admin::Admin;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
+use crate::server::exchange::{Exchange, probed};
 use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
@@ -156,8 +154,8 @@ impl Running {
         let config = loaded.config.clone();
         let metrics = Metrics::new();
         let stores = stores::open(&config, &metrics)?;
-        let health = Health::new(stores.clone());
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let health = Health::new(probed(&gateway.accounts()));
         let background = gateway.tasks().clone();
         let handler = router::service(wiring::front(
             &config,
@@ -169,7 +167,13 @@ impl Running {
         let server = Server::bind(&config).await?;
         let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
-        let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
+        let exchange = Exchange {
+            gateway,
+            health: health.clone(),
+            metrics: metrics.clone(),
+            tls: tls.clone(),
+            running: Arc::clone(&shown),
+        };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
         let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
@@ -198,33 +202,5 @@ impl Running {
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
         }
-    }
-}
-
-/// All that a reload changes.
-struct Exchange {
-    stores: BTreeMap<String, BlobStore>,
-    gateway: Arc<Gateway>,
-    tls: Option<tls::Tls>,
-    shown: Arc<ArcSwap<Config>>,
-}
-
-impl Exchange {
-    /// Checks all of it first, so that a refusal changes nothing.
-    fn with(&self, config: Config) -> Result<(), String> {
-        let routed = config.routes.iter().filter_map(|route| route.account.as_ref());
-        if let Some(new) =
-            routed.chain(&config.default_account).find(|name| !self.stores.contains_key(*name))
-        {
-            return Err(format!("the account {new:?} is new: accounts are opened at the start"));
-        }
-        let (accounts, users) =
-            wiring::state(&config, &self.stores).map_err(|faults| faults.to_string())?;
-        if let (Some(tls), Some(files)) = (&self.tls, &config.tls) {
-            tls.reload(files)?;
-        }
-        self.gateway.reload(accounts, users);
-        self.shown.store(Arc::new(config));
-        Ok(())
     }
 }

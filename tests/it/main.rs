@@ -34,6 +34,7 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
 mod probes;
 mod process;

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -16,13 +15,12 @@ use tokio::time::timeout;
 
 use crate::harness::wire::Wire;
 use crate::harness::{
-    Answer, Client, PATIENCE, azurite, azurite_address, noise, now, path, spawn, unique,
+    Client, PATIENCE, azurite, azurite_address, noise, path, spawn, unique, until,
 };
+use crate::operate::plain;
 
 /// A word that must stand in no output and no log.
 const CANARY: &str = "canary-secret-0123456789";
-/// How often something that takes its time is asked about.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn serve_refuses_to_start_without_a_user() {
@@ -341,15 +339,6 @@ fn write_private(file: &Path, text: &str) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Asks again and again until it holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = now() + PATIENCE;
-    while !holds().await {
-        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
 /// An address at which nobody listens.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -368,13 +357,6 @@ fn client(address: SocketAddr, id: &str, secret: &str) -> Client {
 fn md5_of(bytes: &[u8]) -> String {
     use md5::Digest as _;
     data_encoding::BASE64.encode(&md5::Md5::digest(bytes))
-}
-
-/// What a prober asks.
-async fn plain(address: SocketAddr, path: &str) -> Answer {
-    let mut wire = Wire::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    wire.exchange(request.as_bytes(), "GET").await.unwrap()
 }
 
 /// The executable, and the environment that it will see: nothing of ours but PATH.

@@ -12,7 +12,7 @@ use crate::server::config::values;
 pub const ENVIRONMENT_ACCOUNT: &str = "default";
 
 /// A storage account of Azure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountConfig {
     /// How to reach it and how to prove who we are.
     pub access: AccountAccess,
@@ -21,7 +21,7 @@ pub struct AccountConfig {
 }
 
 /// How to reach an account and how to prove who we are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountAccess {
     /// Everything in one text, as az and every SDK read it.
     ConnectionString(Secret),
@@ -37,7 +37,7 @@ pub enum AccountAccess {
 }
 
 /// The proof of an account by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialConfig {
     /// One of the account's two keys.
     Key(Secret),

@@ -78,6 +78,24 @@ pub struct Config {
     pub entra: azure::EntraSettings,
 }
 
+impl Config {
+    /// This configuration with all of `new` that takes effect without a restart.
+    #[must_use]
+    pub fn reloaded(&self, new: Self) -> Self {
+        Self {
+            accounts: new.accounts,
+            default_account: new.default_account,
+            users: new.users,
+            routes: new.routes,
+            entra: new.entra,
+            azure_ca_file: new.azure_ca_file,
+            // The port speaks TLS or it does not, for as long as it is open.
+            tls: self.tls.as_ref().map(|files| new.tls.unwrap_or_else(|| files.clone())),
+            ..self.clone()
+        }
+    }
+}
+
 /// How the process ends.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainConfig {
