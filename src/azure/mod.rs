@@ -54,7 +54,7 @@ pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Sna
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};
 pub use body::BlobBody;
 pub use conditions::{Conditions, IfNoneMatch};
-pub use connection_string::from_connection_string;
+pub use connection_string::{from_connection_string, shared_key};
 pub use containers::{ContainerEntry, ContainerPage, ListContainers};
 pub use content::{Content, Guard};
 pub use credential::{Account, AccountKey, Credential, SasToken};

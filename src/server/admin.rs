@@ -55,8 +55,8 @@ async fn ready(State(admin): State<Admin>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
         }
     };
-    let states = admin.health.accounts().await;
-    text.extend(states.iter().map(|state| format!("{state}\n")));
+    let accounts = admin.health.accounts().await;
+    text.extend(accounts.iter().map(|account| format!("{account}\n")));
     plain(status, text)
 }
 

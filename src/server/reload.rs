@@ -23,6 +23,10 @@ const AT_ONCE: &[&str] = &[
     "default_account",
     "azure_ca_file",
     "allow_world_readable_secrets",
+    "pass_through",
+    "import.aws_credentials",
+    "import.aws_role",
+    "import.seaweedfs",
     "tls.certificate",
     "tls.key",
 ];

@@ -8,6 +8,8 @@ pub mod arguments;
 mod assemble;
 pub mod fault;
 pub mod file;
+mod import;
+mod pass_through;
 pub mod print;
 pub mod secret;
 pub mod settings;
@@ -203,7 +205,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     allow_world_readable(&settings, &mut notes);
 
     let (accounts, default_account) = read_accounts(top.as_mut(), &settings, sources, &mut notes);
-    let users = read_users(top.as_mut(), sources, &mut notes);
+    let faults_before = notes.faults.len();
+    let mut users = read_users(top.as_mut(), &settings, sources, &mut notes);
+    users.extend(pass_through::user(&settings, &accounts, &mut notes));
+    require_users(&users, sources, faults_before, &mut notes);
     let mut routes = Vec::new();
     if let Some(mut top) = top {
         routes = accounts::routes(&mut top, &mut notes);
@@ -249,13 +254,19 @@ fn allow_world_readable(settings: &Merged, notes: &mut Notes) {
 
 fn read_users(
     top: Option<&mut Section<'_>>,
+    settings: &Merged,
     sources: &Sources,
     notes: &mut Notes,
 ) -> Vec<UserConfig> {
-    let faults_before = notes.faults.len();
     let mut users = top.map(|top| users::from_file(top, notes)).unwrap_or_default();
     users.extend(users::from_environment(&sources.environment, notes));
-    users::require_distinct(&users, &mut notes.faults);
+    users.extend(import::users(settings, notes));
+    users
+}
+
+/// Somebody, and nobody twice.
+fn require_users(users: &[UserConfig], sources: &Sources, faults_before: usize, notes: &mut Notes) {
+    users::require_distinct(users, &mut notes.faults);
     // A faulty user is no missing one.
     let none = users.is_empty() && notes.faults.len() == faults_before;
     if none && sources.need == Need::Everything {
@@ -265,7 +276,6 @@ fn read_users(
              or write [[users]] into the file",
         );
     }
-    users
 }
 
 fn read_accounts(
