@@ -35,6 +35,7 @@ mod listing;
 mod names;
 mod probe;
 mod properties;
+mod proxied;
 mod retry;
 mod sas;
 mod settings;

@@ -71,7 +71,11 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
 
 /// How Azure is spoken to, by every account and for every token.
 fn wire(config: &Config) -> WireSettings {
-    WireSettings { ca_file: config.azure_ca_file.clone(), ..WireSettings::default() }
+    WireSettings {
+        ca_file: config.azure_ca_file.clone(),
+        proxy: config.azure_proxy.clone(),
+        ..WireSettings::default()
+    }
 }
 
 fn account_of(

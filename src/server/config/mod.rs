@@ -62,6 +62,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// PEM: authorities that Azure and Entra ID are trusted by, besides those of the system.
     pub azure_ca_file: Option<PathBuf>,
+    /// The HTTP proxy on the way to Azure and Entra ID.
+    pub azure_proxy: Option<http::Uri>,
     /// The storage accounts by name.
     pub accounts: BTreeMap<String, AccountConfig>,
     /// The account of buckets without a route. `serve` requires one.

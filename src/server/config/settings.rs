@@ -70,6 +70,12 @@ pub const SETTINGS: &[Setting] = &[
     row("default_account", Kind::Text, None, "The storage account of buckets without a route"),
     row("azure_ca_file", Kind::Text, None, "PEM file of authorities to trust besides the system's"),
     row(
+        "azure_proxy",
+        Kind::Text,
+        None,
+        "HTTP proxy to Azure; those of the environment are ignored",
+    ),
+    row(
         "allow_world_readable_secrets",
         Kind::Truth,
         Some("false"),

@@ -475,3 +475,37 @@ fn users_of_other_tools_are_imported_and_followed() {
     case.write("credentials", ini, 0o644);
     assert!(case.faults().contains("everyone can read it"));
 }
+
+#[test]
+fn every_setting_can_be_said_in_the_file_the_environment_and_by_a_flag() {
+    for setting in SETTINGS {
+        let (text, value) = match setting.kind {
+            settings::Kind::Text => ("x", "\"x\""),
+            settings::Kind::Truth => ("true", "true"),
+            settings::Kind::Number => ("7", "7"),
+            settings::Kind::List => ("a,b", "[\"a\", \"b\"]"),
+        };
+        let file = match setting.key.split_once('.') {
+            Some((table, name)) => format!("[{table}]\n{name} = {value}"),
+            None => format!("{} = {value}", setting.key),
+        };
+        let document = Document::new(PathBuf::from("bb.toml"), file);
+        let mut faults = Faults::default();
+        let table = document.parse(&mut faults);
+        let mut by_file = Merged::default();
+        let mut top = Section::new(&document, table.get_ref(), "", 0);
+        by_file.add_file(&mut top, &mut faults);
+        top.finish(&mut faults);
+        assert_eq!(faults.to_string(), "", "{}", setting.key);
+        let mut by_variable = Merged::default();
+        let variable = (setting.variable(), text.to_owned());
+        by_variable.add_environment(&Environment::new([variable]));
+        let mut by_flag = Merged::default();
+        by_flag.add_flags(&BTreeMap::from([(setting.key, text.to_owned())]));
+        for merged in [&by_variable, &by_flag] {
+            let value = |merged: &Merged| merged.raw(setting.key).map(|raw| raw.value.clone());
+            assert!(value(&by_file).is_some(), "{}", setting.key);
+            assert_eq!(value(merged), value(&by_file), "{}", setting.key);
+        }
+    }
+}
