@@ -9,15 +9,16 @@ use clap::CommandFactory;
 use time::OffsetDateTime;
 
 use crate::server::admin::Admin;
-use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
+use crate::server::check::Finding;
+use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags, PresignFlags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
 use crate::server::exchange::{Exchange, probed};
 use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, router, stores, telemetry,
-    tls, wiring,
+    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, presign, router, stores,
+    telemetry, tls, wiring,
 };
 
 /// Why a command ended badly.
@@ -80,7 +81,10 @@ async fn command(arguments: &Arguments, environment: &Environment) -> Result<Exi
         Action::Dev(flags) => {
             dev::run(flags, sources(&flags.settings, Need::Nothing)).await?;
         }
-        Action::Check(flags) => return check(&sources(flags, Need::Nothing)).await,
+        Action::Check(flags) => {
+            return check(&sources(&flags.settings, Need::Nothing), flags.json).await;
+        }
+        Action::Presign(flags) => say(presigned(flags, &sources(&flags.settings, Need::Nothing))?),
         Action::Config(ConfigAction::Print(flags)) => {
             let loaded = config::load(&sources(flags, Need::Nothing))?;
             let text = config::print::text(&loaded).map_err(|error| error.to_string())?;
@@ -112,12 +116,28 @@ fn warn(loaded: &Loaded) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock is what is checked")]
-async fn check(sources: &Sources) -> Result<ExitCode, Failure> {
-    let loaded = config::load(sources)?;
+async fn check(sources: &Sources, json: bool) -> Result<ExitCode, Failure> {
+    let tell = |finding: Finding| say(if json { finding.json() } else { finding.to_string() });
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(faults) if json => {
+            let remedy = "bluebucket config print shows what is in force";
+            faults.iter().for_each(|fault| {
+                tell(Finding::broken("configuration", fault.to_string(), remedy));
+            });
+            return Ok(ExitCode::from(2));
+        }
+        Err(faults) => return Err(faults.into()),
+    };
     warn(&loaded);
-    let tell = |finding: check::Finding| say(finding.to_string());
     let works = check::run(&loaded.config, OffsetDateTime::now_utc, tell).await?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a URL lasts from now on")]
+fn presigned(flags: &PresignFlags, sources: &Sources) -> Result<String, Failure> {
+    let loaded = config::load(sources)?;
+    Ok(presign::url(flags, &loaded.config, OffsetDateTime::now_utc())?)
 }
 
 async fn serve(sources: Sources) -> Result<(), Failure> {

@@ -20,6 +20,7 @@ pub mod incoming;
 mod listener;
 pub mod metrics;
 pub mod output;
+pub mod presign;
 pub mod reload;
 pub mod router;
 pub mod shutdown;

@@ -19,6 +19,7 @@
 mod alias;
 mod auth;
 mod buckets;
+mod check;
 mod clients;
 mod copy;
 mod deadlines;

@@ -9,6 +9,7 @@ mod date;
 mod encoding;
 mod keys;
 mod payload;
+mod presign;
 mod query;
 mod scope;
 mod signature;
@@ -24,6 +25,7 @@ pub use credentials::{AccessKeyId, KeyRing, SecretKey};
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
+pub use presign::{Presign, presign};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
 use crate::s3::query::Plus;
