@@ -12,6 +12,7 @@ pub mod config;
 pub mod connection;
 pub mod dev;
 mod exchange;
+pub mod form;
 pub mod guarded;
 mod head;
 pub mod health;

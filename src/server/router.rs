@@ -30,6 +30,7 @@ use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
+use crate::server::form::{self, Gate};
 use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
@@ -183,8 +184,29 @@ async fn run(
         payload: signed.payload,
         caller: signed.caller,
         now,
+        reply: None,
+    };
+    let request = if operation == Operation::PostObject {
+        admit_form(hall, request, seen).await?
+    } else {
+        request
     };
     front.gateway.dispatch(request).await
+}
+
+/// A form says who sends it, and for which key, only in its body.
+async fn admit_form(hall: &Hall, request: Request, seen: &mut Seen) -> Result<Request, Error> {
+    let front = &hall.front;
+    let users = front.gateway.users();
+    let gate = Gate { users: &users, rules: &front.rules, signing_keys: &hall.signing_keys };
+    let request = form::admit(request, gate).await.inspect_err(|error| {
+        if error.status() == StatusCode::FORBIDDEN {
+            front.metrics.auth_failure(error.code().name());
+        }
+    })?;
+    seen.aims(&request.target);
+    seen.comes_from(&request.caller);
+    Ok(request)
 }
 
 /// The host that a request names.
@@ -241,8 +263,10 @@ struct Authentic {
 }
 
 fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authentic, Error> {
+    let virtual_bucket = hall.front.domains.bucket_of(host(head));
     let request = RequestHead {
         method: &head.method,
+        virtual_bucket: virtual_bucket.as_deref(),
         raw_path: head.uri.path(),
         raw_query: head.uri.query(),
         headers: &head.headers,
@@ -257,7 +281,7 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
-            payload: Payload::of_anonymous(&head.headers)?,
+            payload: Payload::of_unsigned(&head.headers)?,
             presigned: false,
             path_reading: PathReading::AsSent,
         }),

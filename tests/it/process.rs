@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::program::{Bluebucket, CANARY, client, write_private};
+use crate::harness::program::{Bluebucket, CANARY, write_private};
 use crate::harness::wire::Wire;
 use crate::harness::{Client, azurite_address, noise, path, unique, until};
 use crate::operate::plain;
@@ -81,7 +81,7 @@ async fn config_print_masks_secrets_and_names_origins() {
 async fn dev_prints_lines_that_work() {
     let program = Bluebucket::new();
     let url = format!("http://{}", azurite_address());
-    let data = program.folder.path().join("data");
+    let data = program.folder().join("data");
     let dev = [
         "dev",
         "--with-azurite",
@@ -108,7 +108,7 @@ async fn dev_prints_lines_that_work() {
         assert!(pasted.contains(remedy), "{pasted}");
     }
     let address = endpoint.strip_prefix("http://").unwrap().parse().unwrap();
-    let client = client(address, &id, &secret);
+    let client = Client::of(address, &id, &secret);
     round_trip(&client).await;
     // Its base domain is localhost.
     let bucket = unique("dev");
@@ -183,7 +183,7 @@ async fn users_come_and_go_without_a_restart() {
     let file = program.config();
     let running = program.serve().await;
     let status = async |(_, id, secret): (&str, &str, &str)| {
-        client(running.s3, id, secret).get("/").send().await.status
+        Client::of(running.s3, id, secret).get("/").send().await.status
     };
     assert_eq!(status(one).await, 200);
     assert_eq!(status(two).await, 403);

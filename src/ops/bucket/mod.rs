@@ -1,5 +1,7 @@
-//! Buckets: made, listed, deleted, and what they say of what nobody has configured.
+//! Buckets: made, listed, deleted, what they have been told, and what they say of what nobody
+//! has configured.
 
+pub(super) mod configuration;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod list;

@@ -61,13 +61,6 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
             Missing(Code::ReplicationConfigurationNotFoundError),
             Action::GetReplicationConfiguration,
         ),
-        Op::GetPublicAccessBlock => (
-            Missing(Code::NoSuchPublicAccessBlockConfiguration),
-            Action::GetBucketPublicAccessBlock,
-        ),
-        Op::GetBucketOwnershipControls => {
-            (Missing(Code::OwnershipControlsNotFoundError), Action::GetBucketOwnershipControls)
-        }
         Op::GetObjectLockConfiguration => (
             Missing(Code::ObjectLockConfigurationNotFoundError),
             Action::GetBucketObjectLockConfiguration,

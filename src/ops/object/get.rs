@@ -116,7 +116,7 @@ async fn view(
     }
 }
 
-async fn properties(
+pub(super) async fn properties(
     gateway: &Gateway,
     bucket: &Bucket,
     key: &ObjectKey,
@@ -129,7 +129,10 @@ async fn properties(
 }
 
 /// Does the answer end here: 304, or 412?
-fn judge(conditions: &Conditions, described: &Described) -> Result<Option<Response<Body>>, Error> {
+pub(super) fn judge(
+    conditions: &Conditions,
+    described: &Described,
+) -> Result<Option<Response<Body>>, Error> {
     match conditions.judge(&described.etag, described.modified) {
         Verdict::Go => Ok(None),
         Verdict::Failed(condition) => {
@@ -189,10 +192,17 @@ async fn get(
     }
 }
 
+/// Azure counts in signed numbers and takes a larger one for no range: an end beyond all objects is
+/// none, and so is a beginning that is answered 416 in any case.
 fn azure_range(range: ByteRange) -> azure::ByteRange {
+    let countable = |number: u64| i64::try_from(number).is_ok();
+    let first = |first: u64| if countable(first) { first } else { i64::MAX.unsigned_abs() };
     match range {
-        ByteRange::FromTo(first, last) => azure::ByteRange { first, last: Some(last) },
-        ByteRange::From(first) => azure::ByteRange { first, last: None },
+        ByteRange::FromTo(from, last) => azure::ByteRange {
+            first: first(from),
+            last: Some(last).filter(|last| countable(*last)),
+        },
+        ByteRange::From(from) => azure::ByteRange { first: first(from), last: None },
         // Resolved before.
         ByteRange::Last(_) => azure::ByteRange { first: 0, last: None },
     }

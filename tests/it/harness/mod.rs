@@ -13,6 +13,7 @@ pub(crate) mod gateway;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod signer;
+pub(crate) mod stand;
 pub(crate) mod wire;
 pub(crate) mod xml;
 

@@ -1,4 +1,5 @@
-//! The executable as an operator has it, with an environment of its own.
+//! The executable as a process of its own: its commands, and a gateway that can be asked to end or be
+//! killed.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -6,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use bluebucket::server::azurite::{ACCOUNT_KEY, connection_string};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -17,31 +19,25 @@ use super::{Client, PATIENCE, azurite, spawn, unique};
 /// A word that must stand in no output and no log.
 pub(crate) const CANARY: &str = "canary-secret-0123456789";
 
-/// Writes a file that only its owner can read.
+/// In the place of a line, once there are no more.
+const ENDED: &str = "it has ended";
+
+/// Writes a file that others may not read.
 pub(crate) fn write_private(file: &Path, text: &str) {
     fs::write(file, text).unwrap();
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A client of a key.
-pub(crate) fn client(address: SocketAddr, id: &str, secret: &str) -> Client {
-    Client {
-        address,
-        host: address.to_string(),
-        tls: None,
-        credentials: Some((id.to_owned(), secret.to_owned())),
-    }
-}
-
 /// The executable, and the environment that it will see: nothing of ours but PATH.
 pub(crate) struct Bluebucket {
-    pub(crate) folder: TempDir,
-    pub(crate) environment: Vec<(String, String)>,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+    files_max: Option<u32>,
 }
 
 impl Bluebucket {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new(), files_max: None }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -54,6 +50,24 @@ impl Bluebucket {
         let connection = azurite().connection_string();
         self.env("AZURE_STORAGE_CONNECTION_STRING", &connection)
             .env("BLUEBUCKET_SYSTEM_CONTAINER", &unique("sys"))
+    }
+
+    /// Over any backend with Azurite's account, by its endpoint; replicas share the system container.
+    pub(crate) fn over(self, endpoint: &str, system_container: &str) -> Self {
+        let connection = connection_string(endpoint);
+        self.env("AZURE_STORAGE_CONNECTION_STRING", &connection)
+            .env("BLUEBUCKET_SYSTEM_CONTAINER", system_container)
+    }
+
+    /// Saying no more than that it serves, and what goes wrong.
+    pub(crate) fn quiet(self) -> Self {
+        self.env("BLUEBUCKET_LOG", "error,bluebucket::server::commands=info")
+    }
+
+    /// With so many file descriptors at most.
+    pub(crate) fn files_max(mut self, files: u32) -> Self {
+        self.files_max = Some(files);
+        self
     }
 
     /// With the one user of the environment, whose secret is the canary.
@@ -69,16 +83,30 @@ impl Bluebucket {
         self.env("BLUEBUCKET_CONFIG", &path)
     }
 
+    /// Its home.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("bluebucket.toml")
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bluebucket"));
+    fn command(&self, arguments: &[&str]) -> Command {
+        let program = env!("CARGO_BIN_EXE_bluebucket");
+        let mut command = match self.files_max {
+            None => Command::new(program),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                let word = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &word, program]);
+                shell
+            }
+        };
         command
             .args(arguments)
             .env_clear()
-            .env("PATH", crate::harness::environment("PATH").unwrap_or_default())
+            .env("PATH", super::environment("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -115,6 +143,7 @@ impl Bluebucket {
         loop {
             let line = started.err_line().await;
             log.push(line.clone());
+            assert!(line != ENDED, "{log:?}");
             let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
             if line["message"] == "serving" {
                 let at = |name: &str| line[name].as_str().unwrap().parse().unwrap();
@@ -128,8 +157,11 @@ impl Bluebucket {
 /// What a command said.
 #[derive(Debug)]
 pub(crate) struct Said {
+    /// The exit code; -1 after a signal.
     pub(crate) code: i32,
+    /// Standard output.
     pub(crate) out: String,
+    /// Standard error.
     pub(crate) err: String,
 }
 
@@ -137,7 +169,7 @@ impl Said {
     /// Panics if a secret is in it, in any form that the tests give it.
     pub(crate) fn keep_secrets(&self) {
         let encoded = data_encoding::BASE64.encode(CANARY.as_bytes());
-        for secret in [CANARY, &encoded, azurite::ACCOUNT_KEY] {
+        for secret in [CANARY, &encoded, ACCOUNT_KEY] {
             assert!(!self.out.contains(secret) && !self.err.contains(secret), "{self:?}");
         }
     }
@@ -145,9 +177,9 @@ impl Said {
 
 /// A running command.
 pub(crate) struct Started {
-    pub(crate) child: Child,
-    pub(crate) out: UnboundedReceiver<String>,
-    pub(crate) err: UnboundedReceiver<String>,
+    child: Child,
+    out: UnboundedReceiver<String>,
+    err: UnboundedReceiver<String>,
 }
 
 impl Started {
@@ -159,7 +191,7 @@ impl Started {
 
     pub(crate) async fn err_line(&mut self) -> String {
         let line = timeout(PATIENCE, self.err.recv()).await.expect("it says something");
-        line.expect("it goes on running")
+        line.unwrap_or_else(|| ENDED.to_owned())
     }
 
     /// SIGTERM.
@@ -177,21 +209,33 @@ impl Started {
 
 /// A running gateway.
 pub(crate) struct Serving {
+    /// The S3 port.
     pub(crate) s3: SocketAddr,
+    /// The admin port.
     pub(crate) admin: SocketAddr,
-    pub(crate) started: Started,
-    pub(crate) log: Vec<String>,
+    started: Started,
+    log: Vec<String>,
     _program: Bluebucket,
 }
 
 impl Serving {
     /// A client of the user of the environment.
     pub(crate) fn client(&self) -> Client {
-        client(self.s3, "AKENVIRONMENT", CANARY)
+        Client::of(self.s3, "AKENVIRONMENT", CANARY)
     }
 
     pub(crate) async fn terminate(&self) {
         self.started.terminate().await;
+    }
+
+    /// SIGKILL, and gone.
+    pub(crate) async fn kill(&mut self) {
+        self.started.child.kill().await.expect("it ran");
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.started.child.id().expect("it runs")
     }
 
     pub(crate) async fn end(&mut self) -> Option<i32> {
@@ -205,7 +249,7 @@ impl Serving {
     }
 }
 
-pub(crate) async fn rest(lines: &mut UnboundedReceiver<String>) -> Vec<String> {
+async fn rest(lines: &mut UnboundedReceiver<String>) -> Vec<String> {
     let mut all = Vec::new();
     while let Ok(Some(line)) = timeout(PATIENCE, lines.recv()).await {
         all.push(line);
@@ -214,7 +258,7 @@ pub(crate) async fn rest(lines: &mut UnboundedReceiver<String>) -> Vec<String> {
 }
 
 /// Its lines as they come; read all the time, so that no writer waits.
-pub(crate) fn lines(from: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
+fn lines(from: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
     let (sender, receiver) = mpsc::unbounded_channel();
     spawn(async move {
         let mut lines = BufReader::new(from).lines();
