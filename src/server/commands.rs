@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use clap::CommandFactory;
 use time::OffsetDateTime;
 
+use crate::ops::Gateway;
+use crate::ops::janitor::{self, Ages};
 use crate::server::admin::Admin;
 use crate::server::check::Finding;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags, PresignFlags};
@@ -161,6 +163,7 @@ pub struct Running {
     handler: axum::Router,
     reloader: Reloader,
     signals: Signals,
+    gateway: Arc<Gateway>,
 }
 
 impl Running {
@@ -188,7 +191,7 @@ impl Running {
         let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
         let exchange = Exchange {
-            gateway,
+            gateway: Arc::clone(&gateway),
             health: health.clone(),
             metrics: metrics.clone(),
             tls: tls.clone(),
@@ -199,7 +202,7 @@ impl Running {
         let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
-        Ok(Self { server, parts, handler, reloader, signals })
+        Ok(Self { server, parts, handler, reloader, signals, gateway })
     }
 
     /// The ports.
@@ -214,13 +217,40 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader, signals } = self;
+        let Self { server, parts, handler, reloader, signals, gateway } = self;
+        let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         tokio::select! {
             () = server.run(handler, parts, shutdown.clone()) => Ok(()),
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
+            () = janitor => Ok(()),
         }
+    }
+}
+
+/// Sweeps until the drain begins, and then does nothing for ever.
+fn janitor(
+    gateway: Arc<Gateway>,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let config = Arc::clone(&parts.admin.config);
+    let ages = move || {
+        let config = config.load();
+        Ages {
+            abandoned_after: config.multipart_abandoned_after,
+            every: config.multipart_sweep_every,
+        }
+    };
+    let observer = Arc::new(parts.admin.metrics.clone());
+    let drain = shutdown.drain.clone();
+    async move {
+        tokio::select! {
+            () = janitor::run(gateway, ages, observer) => {}
+            () = drain.cancelled() => {}
+        }
+        std::future::pending().await
     }
 }
