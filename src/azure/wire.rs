@@ -114,9 +114,16 @@ impl BlobStore {
         let (head, body) = answer.into_parts();
         let idle = Idle::new(self.settings().idle_deadline);
         let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
-        let error = BlobError::from_answer(head.status, &head.headers, &document);
+        let error = BlobError::from_answer(head.status, &head.headers, &document)
+            .measured(self.clock_skew(&head.headers));
         let error = if call.on_blob { error } else { error.about_a_container() };
         Err(harmless(error, call.effect))
+    }
+
+    /// How far our clock is ahead of the one that dated an answer.
+    pub(super) fn clock_skew(&self, answer: &HeaderMap) -> Option<time::Duration> {
+        let theirs = headers::text(answer, "date").and_then(dates::parse)?;
+        Some(self.settings().clock.now() - theirs)
     }
 
     async fn exchange(

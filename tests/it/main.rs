@@ -16,8 +16,10 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod alias;
 mod auth;
 mod buckets;
+mod check;
 mod checksums;
 mod clients;
 mod copy;
@@ -29,7 +31,10 @@ mod errors;
 mod faults;
 mod forms;
 mod harness;
+mod hosts;
+mod http2;
 mod image;
+mod janitor;
 mod keys;
 mod listing;
 mod metadata;
@@ -39,6 +44,7 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
 mod probes;
 mod process;
