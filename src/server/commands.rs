@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::azure::BlobStore;
 use crate::ops::Gateway;
+use crate::ops::janitor::{self, Ages};
 use crate::server::admin::Admin;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
@@ -143,6 +144,7 @@ pub struct Running {
     handler: axum::Router,
     reloader: Reloader,
     signals: Signals,
+    gateway: Arc<Gateway>,
 }
 
 impl Running {
@@ -169,13 +171,15 @@ impl Running {
         let server = Server::bind(&config).await?;
         let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
-        let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
+        let (tls_now, shown_now) = (tls.clone(), Arc::clone(&shown));
+        let exchange =
+            Exchange { stores, gateway: Arc::clone(&gateway), tls: tls_now, shown: shown_now };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
         let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
-        Ok(Self { server, parts, handler, reloader, signals })
+        Ok(Self { server, parts, handler, reloader, signals, gateway })
     }
 
     /// The ports.
@@ -190,14 +194,41 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader, signals } = self;
+        let Self { server, parts, handler, reloader, signals, gateway } = self;
+        let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         tokio::select! {
             () = server.run(handler, parts, shutdown.clone()) => Ok(()),
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
+            () = janitor => Ok(()),
         }
+    }
+}
+
+/// Sweeps until the drain begins, and then does nothing for ever.
+fn janitor(
+    gateway: Arc<Gateway>,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let config = Arc::clone(&parts.admin.config);
+    let ages = move || {
+        let config = config.load();
+        Ages {
+            abandoned_after: config.multipart_abandoned_after,
+            every: config.multipart_sweep_every,
+        }
+    };
+    let observer = Arc::new(parts.admin.metrics.clone());
+    let drain = shutdown.drain.clone();
+    async move {
+        tokio::select! {
+            () = janitor::run(gateway, ages, observer) => {}
+            () = drain.cancelled() => {}
+        }
+        std::future::pending().await
     }
 }
 

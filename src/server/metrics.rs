@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::azure;
+use crate::ops::janitor::{self, Removed, Swept};
 
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
@@ -49,6 +50,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -75,6 +81,8 @@ struct Inner {
     azure_seconds: Family<Operation, Histogram>,
     azure_retries: Family<Operation, Counter>,
     reloads: Family<Outcome, Counter>,
+    sweeps: Family<Outcome, Counter>,
+    swept_blobs: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -99,6 +107,8 @@ impl Metrics {
             azure_seconds: Family::new_with_constructor(seconds),
             azure_retries: Family::default(),
             reloads: Family::default(),
+            sweeps: Family::default(),
+            swept_blobs: Family::default(),
         };
         inner.register_our_side();
         inner.register_the_inside();
@@ -199,6 +209,26 @@ impl azure::Observer for Metrics {
     }
 }
 
+impl janitor::Observer for Metrics {
+    fn removed(&self, what: Removed, count: u64) {
+        let kind = match what {
+            Removed::Upload => "upload",
+            Removed::Stray => "stray",
+            Removed::Outcome => "outcome",
+        };
+        self.0.swept_blobs.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn swept(&self, how: Swept) {
+        let result = match how {
+            Swept::Done => "ok",
+            Swept::Elsewhere => "elsewhere",
+            Swept::Failed => "failed",
+        };
+        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+    }
+}
+
 impl Inner {
     fn register_our_side(&mut self) {
         let registry = &mut self.registry;
@@ -233,6 +263,8 @@ impl Inner {
         );
         registry.register("azure_retries", "Requests sent again", self.azure_retries.clone());
         registry.register("reloads", "Configurations read again", self.reloads.clone());
+        registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
+        registry.register("swept", "What was found and removed", self.swept_blobs.clone());
     }
 }
 

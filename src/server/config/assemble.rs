@@ -42,6 +42,7 @@ pub(super) fn assemble(
     let limits = limits(settings, notes);
     let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
     let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
+    let sweep_every = settings.read("multipart.sweep_every", notes, values::some_time);
     let entra = entra(environment, notes);
     let system_container = system_container?;
     let People { accounts, default_account, users, routes } = people;
@@ -73,6 +74,7 @@ pub(super) fn assemble(
         limits: limits?,
         lifecycle_day: Duration::from_secs(day_seconds?),
         multipart_abandoned_after: abandoned_after?,
+        multipart_sweep_every: sweep_every?,
         entra,
     })
 }

@@ -74,6 +74,8 @@ pub struct Config {
     pub lifecycle_day: Duration,
     /// When an open multipart upload counts as abandoned.
     pub multipart_abandoned_after: Duration,
+    /// How long lies between two searches for what uploads left behind.
+    pub multipart_sweep_every: Duration,
     /// Who we are to Entra ID, for accounts without a key.
     pub entra: azure::EntraSettings,
 }

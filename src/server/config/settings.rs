@@ -99,6 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     row("limits.idle_timeout", Kind::Text, Some("60s"), "How long a connection may be silent"),
     row("lifecycle.day_seconds", Kind::Number, Some("86400"), "How long a lifecycle day is"),
     row("multipart.abandoned_after", Kind::Text, Some("7d"), "When an open upload is dropped"),
+    row("multipart.sweep_every", Kind::Text, Some("15m"), "How often is looked for such"),
 ];
 
 /// A value as it was found, before it is understood.

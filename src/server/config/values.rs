@@ -62,7 +62,8 @@ pub fn domain(text: &str) -> Result<String, String> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let domain = text.to_ascii_lowercase();
+    // A name may be written in full, with the root's dot.
+    let domain = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     if domain.len() <= 253 && domain.split('.').all(label) && domain.parse::<IpAddr>().is_err() {
         Ok(domain)
     } else {

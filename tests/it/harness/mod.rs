@@ -10,6 +10,7 @@ pub(crate) mod azure;
 pub(crate) mod chunks;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod signer;
