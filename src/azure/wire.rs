@@ -98,7 +98,18 @@ impl BlobStore {
         let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
         let error = BlobError::from_answer(head.status, &head.headers, &document);
         let error = if call.on_blob { error } else { error.about_a_container() };
+        if error.kind() == Kind::DigestMismatch {
+            self.changed_on_the_way(call.op);
+        }
         Err(harmless(error, call.effect))
+    }
+
+    /// Every digest was right when the call was made.
+    pub(super) fn changed_on_the_way(&self, op: &'static str) {
+        tracing::error!(op, "bytes changed on their way to Azure");
+        if let Some(observer) = &self.observer {
+            observer.changed_on_the_way(op);
+        }
     }
 
     async fn exchange(
@@ -205,7 +216,7 @@ impl<'a> Attempts<'a> {
         let settings = &self.store.settings().retry;
         let wait = retry::decide(&error, self.effect, self.number, settings, fastrand::f64());
         match wait {
-            Some(wait) if self.store.shared.budget.withdraw() => {
+            Some(wait) if !self.store.once && self.store.shared.budget.withdraw() => {
                 tokio::time::sleep(wait).await;
                 self.number += 1;
                 Ok(())

@@ -17,7 +17,7 @@ use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
 use crate::s3::{Error, headers as names, xml};
-use crate::server::metrics::{Metrics, Open};
+use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
 pub fn request_id() -> String {
@@ -145,7 +145,7 @@ impl Drop for Seen {
         let status = self.status.as_u16();
         self.metrics.request(op, status, self.elapsed());
         if self.cut {
-            self.metrics.integrity_failure("answer_cut");
+            self.metrics.integrity_failure(ANSWER_CUT);
         }
         tracing::info!(
             id = self.id,

@@ -38,7 +38,7 @@ async fn is_let_go(wire: &mut Wire, since: Instant) {
 }
 
 /// Asks the admin port until its metrics have this line.
-async fn counted(gateway: &Gateway, line: &str) {
+pub(crate) async fn counted(gateway: &Gateway, line: &str) {
     let request = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut admin = Wire::connect(gateway.admin).await.unwrap();
     let seen = async {
