@@ -36,6 +36,7 @@ mod multipart_strict;
 mod native;
 mod objects;
 mod presigned;
+mod pressure;
 mod probes;
 mod process;
 mod replicas;

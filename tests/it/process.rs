@@ -342,7 +342,7 @@ fn write_private(file: &Path, text: &str) {
 }
 
 /// Asks again and again until it holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = now() + PATIENCE;
     while !holds().await {
         assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
@@ -378,30 +378,30 @@ async fn plain(address: SocketAddr, path: &str) -> Answer {
 }
 
 /// The executable, and the environment that it will see: nothing of ours but PATH.
-struct Bluebucket {
+pub(crate) struct Bluebucket {
     folder: TempDir,
     environment: Vec<(String, String)>,
 }
 
 impl Bluebucket {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
     }
 
-    fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Over the Azurite of the tests.
-    fn azure(self) -> Self {
+    pub(crate) fn azure(self) -> Self {
         let connection = azurite().connection_string();
         self.env("AZURE_STORAGE_CONNECTION_STRING", &connection)
             .env("BLUEBUCKET_SYSTEM_CONTAINER", &unique("sys"))
     }
 
     /// With the one user of the environment, whose secret is the canary.
-    fn user(self) -> Self {
+    pub(crate) fn user(self) -> Self {
         self.env("BLUEBUCKET_ACCESS_KEY_ID", "AKENVIRONMENT")
             .env("BLUEBUCKET_SECRET_ACCESS_KEY", CANARY)
     }
@@ -452,7 +452,7 @@ impl Bluebucket {
     }
 
     /// Serves on free ports; returns when it does.
-    async fn serve(self) -> Serving {
+    pub(crate) async fn serve(self) -> Serving {
         let any = "127.0.0.1:0";
         let mut started = self.start(&["serve", "--listen", any, "--admin-listen", any]);
         let mut log = Vec::new();
@@ -520,30 +520,36 @@ impl Started {
 }
 
 /// A running gateway.
-struct Serving {
-    s3: SocketAddr,
-    admin: SocketAddr,
+pub(crate) struct Serving {
+    pub(crate) s3: SocketAddr,
+    pub(crate) admin: SocketAddr,
     started: Started,
     log: Vec<String>,
     _program: Bluebucket,
 }
 
 impl Serving {
+    /// How many file descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let id = self.started.child.id().expect("it runs");
+        fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
     /// A client of the user of the environment.
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         client(self.s3, "AKENVIRONMENT", CANARY)
     }
 
-    async fn terminate(&self) {
+    pub(crate) async fn terminate(&self) {
         self.started.terminate().await;
     }
 
-    async fn end(&mut self) -> Option<i32> {
+    pub(crate) async fn end(&mut self) -> Option<i32> {
         self.started.end().await
     }
 
     /// All that it logged, once it has ended.
-    async fn log(mut self) -> Vec<String> {
+    pub(crate) async fn log(mut self) -> Vec<String> {
         self.log.extend(rest(&mut self.started.err).await);
         self.log
     }
