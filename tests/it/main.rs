@@ -39,6 +39,7 @@ mod presigned;
 mod pressure;
 mod probes;
 mod process;
+mod reading;
 mod replicas;
 mod requests;
 mod status;

@@ -183,7 +183,7 @@ impl<'a> Staging<'a> {
     async fn commit_held(&mut self, verified: &Verified, planned: &Commit) -> Result<(), Failure> {
         let (content, crc64) = self.rope.take();
         let Destination { store, path, .. } = self.to;
-        let guard = verified.md5().map_or(Guard::Crc64(crc64.number()), Guard::Md5);
+        let guard = verified.md5().map_or_else(|| Guard::Crc64(crc64.number()), Guard::Md5);
         let put = || store.put_blob(path, &content, guard, &planned.options);
         commit(store, path, &planned.id, put).await.map(|_| ())
     }
