@@ -14,10 +14,14 @@ pub mod janitor;
 pub mod open;
 
 mod bucket;
+mod documents;
+mod facts;
 mod listing;
 mod multipart;
 mod object;
+mod records;
 mod refusals;
+mod told;
 
 pub use gateway::{Gateway, Request, Settings};
 
@@ -65,18 +69,32 @@ impl Gateway {
             Operation::ListObjectVersions => listing::versions::run(self, request).await,
             Operation::PutObject => object::put::run(self, request).await,
             Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
+            Operation::GetObjectAttributes => object::attributes::run(self, request).await,
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
+            _ => self.tell(request).await,
+        }
+    }
+
+    /// What a bucket may be told.
+    async fn configure(&self, request: Request) -> Result<Response<Body>, Error> {
+        use crate::access::{Ownership, PublicAccessBlock};
+        use bucket::configuration::{delete, get, put};
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]
+        match request.operation {
+            Operation::GetPublicAccessBlock => get::<PublicAccessBlock>(self, request).await,
+            Operation::PutPublicAccessBlock => put::<PublicAccessBlock>(self, request).await,
+            Operation::DeletePublicAccessBlock => delete::<PublicAccessBlock>(self, request).await,
+            Operation::GetBucketOwnershipControls => get::<Ownership>(self, request).await,
+            Operation::PutBucketOwnershipControls => put::<Ownership>(self, request).await,
+            Operation::DeleteBucketOwnershipControls => delete::<Ownership>(self, request).await,
             _ => self.probe(request).await,
         }
     }
 
     /// What is answered of what nobody has configured; all else is refused by name.
     async fn probe(&self, request: Request) -> Result<Response<Body>, Error> {
-        if request.operation == Operation::CorsPreflight {
-            return Err(bucket::probes::no_cors());
-        }
         match bucket::probes::answer(request.operation) {
             Some(answer) => bucket::probes::run(self, request, answer).await,
             None => Err(request.operation.refusal()),

@@ -27,7 +27,6 @@ const REFUSED: &[(&str, When)] = &[
     ("x-amz-server-side-encryption-customer-*", When::Always),
     ("x-amz-copy-source-server-side-encryption-customer-*", When::Always),
     ("x-amz-bucket-object-lock-enabled", When::Unless(&["false", "False"])),
-    ("x-amz-object-ownership", When::Always),
     ("x-amz-write-offset-bytes", When::Always),
     ("x-amz-rename-source*", When::Always),
 ];

@@ -138,6 +138,7 @@ codes! {
     AuthorizationHeaderMalformed, BAD_REQUEST, "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError, BAD_REQUEST, "The authorization query parameters that you provided are not valid.";
     BadDigest, BAD_REQUEST, "The Content-MD5 you specified did not match what we received.";
+    BadRequest, BAD_REQUEST, "Bad Request";
     BucketAlreadyExists, CONFLICT, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     BucketAlreadyOwnedByYou, CONFLICT, "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty, CONFLICT, "The bucket you tried to delete is not empty";
@@ -159,15 +160,19 @@ codes! {
     InvalidPart, BAD_REQUEST, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
     InvalidPartNumber, RANGE_NOT_SATISFIABLE, "The requested partnumber is not satisfiable";
     InvalidPartOrder, BAD_REQUEST, "The list of parts was not in ascending order. Parts must be ordered by part number.";
+    InvalidPolicyDocument, BAD_REQUEST, "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange, RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable";
     InvalidRequest, BAD_REQUEST, "Invalid Request";
     InvalidStorageClass, BAD_REQUEST, "The storage class you specified is not valid";
+    InvalidTag, BAD_REQUEST, "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.";
     InvalidToken, BAD_REQUEST, "The provided token is malformed or otherwise invalid.";
     InvalidURI, BAD_REQUEST, "Couldn't parse the specified URI.";
     KeyTooLongError, BAD_REQUEST, "Your key is too long";
+    MalformedPOSTRequest, BAD_REQUEST, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedTrailerError, BAD_REQUEST, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML, BAD_REQUEST, "The XML you provided was not well-formed or did not validate against our published schema";
     MaxMessageLengthExceeded, BAD_REQUEST, "Your request was too big.";
+    MaxPostPreDataLengthExceededError, BAD_REQUEST, "Your POST request fields preceding the upload file were too large.";
     MetadataTooLarge, BAD_REQUEST, "Your metadata headers exceed the maximum allowed metadata size";
     MethodNotAllowed, METHOD_NOT_ALLOWED, "The specified method is not allowed against this resource.";
     MissingContentLength, LENGTH_REQUIRED, "You must provide the Content-Length HTTP header.";
@@ -192,7 +197,6 @@ codes! {
     RequestHeaderSectionTooLarge, BAD_REQUEST, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, FORBIDDEN, "The difference between the request time and the current time is too large.";
     RequestTimeout, BAD_REQUEST, "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.";
-    ServerSideEncryptionConfigurationNotFoundError, NOT_FOUND, "The server side encryption configuration was not found";
     ServiceUnavailable, SERVICE_UNAVAILABLE, "Service is unable to handle request.";
     SignatureDoesNotMatch, FORBIDDEN, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown, SERVICE_UNAVAILABLE, "Please reduce your request rate.";

@@ -51,7 +51,7 @@ impl Domains {
     }
 
     /// The label of a virtual host: the bucket in front of one of the domains, if there is one.
-    fn bucket_of(&self, host: &str) -> Option<String> {
+    pub fn bucket_of(&self, host: &str) -> Option<String> {
         let host = plain(without_port(host));
         for domain in &self.0 {
             if host == *domain {

@@ -21,6 +21,11 @@ use crate::ops::janitor::{self, Removed, Swept};
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 
+/// Bytes changed between us and Azure.
+pub const TO_AZURE: &str = "to_azure";
+/// An answer ended before its length.
+pub const ANSWER_CUT: &str = "answer_cut";
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
     op: &'static str,
@@ -110,6 +115,10 @@ impl Metrics {
             sweeps: Family::default(),
             swept_blobs: Family::default(),
         };
+        // An alert on a series that is not there yet would miss its first step.
+        for reason in [TO_AZURE, ANSWER_CUT] {
+            inner.integrity_failures.get_or_create(&Reason { reason }).inc_by(0);
+        }
         inner.register_our_side();
         inner.register_the_inside();
         Self(Arc::new(inner))
@@ -206,6 +215,10 @@ impl azure::Observer for Metrics {
         if attempt > 1 {
             self.0.azure_retries.get_or_create(&Operation { op }).inc();
         }
+    }
+
+    fn changed_on_the_way(&self, _: &'static str) {
+        self.integrity_failure(TO_AZURE);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::state::{Container, ETag, Store, read};
 use crate::upload::Upload;
 
 /// The newest version of the API that the service's documentation has.
-const VERSION_MAX: &str = "2026-06-06";
+const VERSION_MAX: &str = "2026-12-06";
 const VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2026-02-06");
 
 /// The server's whole state.

@@ -16,15 +16,21 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod alias;
 mod auth;
 mod buckets;
+mod check;
+mod checksums;
 mod clients;
 mod copy;
 mod copy_strict;
+mod cors;
 mod deadlines;
+mod documents;
 mod entra;
 mod errors;
 mod faults;
+mod forms;
 mod harness;
 mod hosts;
 mod http2;
@@ -39,12 +45,16 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
+mod pressure;
 mod probes;
 mod process;
+mod reading;
 mod replicas;
 mod requests;
 mod status;
 mod streaming;
 mod strict;
 mod tidy;
+mod told;

@@ -93,6 +93,36 @@ async fn a_cold_cache_adds_one_request_for_the_bucket() {
     assert_eq!(calls.iter().filter(|call| call.method == Method::GET).count(), 1);
 }
 
+/// What a bucket was told is one more request on a cold cache, and none on a warm one.
+#[tokio::test]
+async fn documents_add_one_request_to_a_cold_cache() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let block = "<PublicAccessBlockConfiguration/>";
+    let put = client.put(&format!("/{bucket}")).query("publicAccessBlock", "").body(block);
+    put.ok().await;
+    let (endpoint, system) = (proxy.endpoint(), gateway.system_container.clone());
+    let cold = Gateway::with(|settings| {
+        settings.azure = endpoint;
+        settings.system_container = system;
+        settings.cache_ttl = "10m";
+    });
+    let cold = cold.await;
+    for client in [gateway.client(ALICE), cold.client(ALICE)] {
+        asked(&proxy).await;
+        client.get(&path(&bucket, "warm")).ok().await;
+        assert!(asked(&proxy).await.len() <= 3, "container, documents, object");
+        client.get(&path(&bucket, "warm")).ok().await;
+        assert_eq!(asked(&proxy).await, ["GET"]);
+        let readers: Vec<_> = (0..20)
+            .map(|_| crate::harness::spawn(client.get(&path(&bucket, "warm")).send()))
+            .collect();
+        for reader in readers {
+            assert_eq!(reader.await.unwrap().status, 200);
+        }
+        assert_eq!(asked(&proxy).await.len(), 20);
+    }
+}
+
 #[tokio::test]
 async fn a_large_put_is_its_blocks_and_one_commit() {
     let (proxy, _gateway, client, bucket) = stand().await;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE32HEX_NOPAD, HEXLOWER};
+use data_encoding::BASE32HEX_NOPAD;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -91,14 +91,7 @@ impl Files {
     /// Those of the bucket of that id, whose keys live under `prefix`: several buckets may share a
     /// container, and so its id.
     pub fn new(bucket: &BucketId, prefix: &str) -> Self {
-        let mut base = format!("{}{}", Self::ROOT, bucket.as_str());
-        if !prefix.is_empty() {
-            let hash = Sha256::digest(prefix.as_bytes());
-            base.push('-');
-            base.push_str(&HEXLOWER.encode(hash.first_chunk::<8>().unwrap_or(&[0; 8])));
-        }
-        base.push('/');
-        Self { base }
+        Self { base: format!("{}{}/", Self::ROOT, bucket.filed(prefix)) }
     }
 
     /// What the names of all blobs of the bucket's uploads begin with.

@@ -1,12 +1,17 @@
 //! Objects: written, read, copied, deleted.
 
+mod ahead;
+pub(super) mod attributes;
+pub(super) mod carry;
 pub(super) mod conditions;
 pub(super) mod copy;
 pub(super) mod delete;
 pub(super) mod delete_many;
+mod fetch;
 pub(super) mod get;
 pub(super) mod headers;
 pub(super) mod parts;
+pub(super) mod post;
 pub(super) mod put;
 pub(super) mod resume;
 pub(super) mod together;

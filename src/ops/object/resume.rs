@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::azure::{
-    AzureETag, BlobBody, BlobError, BlobPath, BlobStore, ByteRange, Conditions, Kind, ReadOptions,
+    AzureETag, BlobBody, BlobError, BlobPath, BlobStore, ByteRange, Conditions, Kind, Properties,
+    ReadOptions,
 };
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::ObjectFacts;
@@ -67,6 +68,15 @@ impl ResumingBody {
         Self { blob, next: first, end: first.saturating_add(length), state, resumptions: 0 }
     }
 
+    /// The byte that comes next, and where it ends.
+    pub(in crate::ops) fn span(&self) -> (u64, u64) {
+        (self.next, self.end)
+    }
+
+    fn none(blob: Pinned) -> Self {
+        Self { blob, next: 0, end: 0, state: State::Ended, resumptions: 0 }
+    }
+
     /// Takes a frame in; what is more than was announced is not passed on.
     fn take(&mut self, bytes: &Bytes) -> Option<Bytes> {
         let left = self.end.saturating_sub(self.next);
@@ -87,7 +97,42 @@ impl ResumingBody {
     }
 }
 
+/// The bytes of the blob from the first to the last of `span`, or all of them, as it was found.
+pub(in crate::ops) async fn open(
+    store: &BlobStore,
+    path: &BlobPath,
+    found: &Properties,
+    span: Option<(u64, u64)>,
+) -> Result<ResumingBody, BlobError> {
+    let first = span.map_or(0, |(first, _)| first);
+    let end = span.map_or(found.content_length, |(_, last)| last.saturating_add(1));
+    Pinned::of(store, path, found).stream(first, end).await
+}
+
 impl Pinned {
+    /// The blob as it was found.
+    pub(in crate::ops) fn of(store: &BlobStore, path: &BlobPath, found: &Properties) -> Self {
+        Self {
+            store: store.clone(),
+            path: path.clone(),
+            etag: found.etag.clone(),
+            commit: ObjectFacts::read(found).commit,
+        }
+    }
+
+    /// The bytes from `first` to `end`, the end not included.
+    pub(in crate::ops) async fn stream(
+        self,
+        first: u64,
+        end: u64,
+    ) -> Result<ResumingBody, BlobError> {
+        if end <= first {
+            return Ok(ResumingBody::none(self));
+        }
+        let (body, etag) = self.clone().open(first, end).await?;
+        Ok(ResumingBody::new(Self { etag, ..self }, body, first, end - first))
+    }
+
     /// The bytes from `next` to `end`, if the blob still holds the same ones.
     async fn open(mut self, next: u64, end: u64) -> Result<(BlobBody, AzureETag), BlobError> {
         loop {
