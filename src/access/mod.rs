@@ -7,10 +7,12 @@
 
 mod action;
 mod authorise;
+mod block;
 mod directory;
 mod policy;
 
 pub use action::{Action, Effect, Level};
 pub use authorise::{Caller, Grant, Resource, Standing, Writes, authorise, may_see};
+pub use block::{Ownership, PublicAccessBlock};
 pub use directory::{Directory, Fault, NewKey, NewUser, Role, User};
 pub use policy::NewStatement;

@@ -85,6 +85,11 @@ impl BlobStore {
         Self { observer: None, once: true, ..self.clone() }
     }
 
+    /// Whether both share their connections, their credential and their retry budget.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// The account.
     pub fn account(&self) -> &Account {
         &self.shared.account

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use data_encoding::BASE32HEX_NOPAD;
+use data_encoding::{BASE32HEX_NOPAD, HEXLOWER};
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -27,6 +28,8 @@ pub const OWNER: &str = "bluebucketowner";
 pub const CREATED: &str = "bluebucketcreated";
 /// Keys have been written that live in the reserved range.
 pub const RESERVED: &str = "bluebucketreserved";
+/// Documents have been put: whoever decides something about the bucket reads them first.
+pub const DOCUMENTS: &str = "bluebucketdocuments";
 /// Since when a `DeleteBucket` is at work.
 pub const DELETING: &str = "bluebucketdeleting";
 
@@ -39,6 +42,18 @@ const YES: &str = "1";
 pub struct BucketId(Arc<str>);
 
 impl BucketId {
+    /// What the names of the bucket's records begin with, below the folder of their kind: several
+    /// buckets may share a container, and so its id, and differ in the prefix of their keys.
+    pub fn filed(&self, prefix: &str) -> String {
+        let mut name = self.as_str().to_owned();
+        if !prefix.is_empty() {
+            let hash = Sha256::digest(prefix.as_bytes());
+            name.push('-');
+            name.push_str(&HEXLOWER.encode(hash.first_chunk::<8>().unwrap_or(&[0; 8])));
+        }
+        name
+    }
+
     /// The id of a new bucket.
     pub fn new(random: [u8; 15]) -> Self {
         Self(BASE32HEX_NOPAD.encode(&random).to_ascii_lowercase().into())
@@ -69,6 +84,8 @@ pub struct BucketFacts {
     pub created: Option<OffsetDateTime>,
     /// Some keys live in the reserved range: listings look there, too.
     pub has_reserved_keys: bool,
+    /// It has, or has had, a record of documents.
+    pub has_documents: bool,
     /// Since when a `DeleteBucket` is at work.
     pub deleting: Option<OffsetDateTime>,
 }
@@ -116,6 +133,7 @@ impl BucketFacts {
             owner: None,
             created: None,
             has_reserved_keys: false,
+            has_documents: false,
             deleting: None,
         }
     }
@@ -133,8 +151,8 @@ impl BucketFacts {
             name: read(metadata, NAME, |text| BucketName::parse(text).ok())?,
             owner: read(metadata, OWNER, |text| String::from_utf8(decode_value(text)).ok())?,
             created: read(metadata, CREATED, read_time)?,
-            has_reserved_keys: read(metadata, RESERVED, |text| (text == YES).then_some(()))?
-                .is_some(),
+            has_reserved_keys: read(metadata, RESERVED, read_yes)?.is_some(),
+            has_documents: read(metadata, DOCUMENTS, read_yes)?.is_some(),
             deleting: read(metadata, DELETING, read_time)?,
         }))
     }
@@ -149,6 +167,7 @@ impl BucketFacts {
             (OWNER, self.owner.as_ref().map(|owner| encode_value(owner.as_bytes()))),
             (CREATED, self.created.and_then(time)),
             (RESERVED, self.has_reserved_keys.then(|| YES.to_owned())),
+            (DOCUMENTS, self.has_documents.then(|| YES.to_owned())),
             (DELETING, self.deleting.and_then(time)),
         ];
         for (name, value) in rows {
@@ -171,6 +190,10 @@ fn read<T>(
     parse(text).map(Some).ok_or_else(unreadable)
 }
 
+fn read_yes(text: &str) -> Option<()> {
+    (text == YES).then_some(())
+}
+
 fn read_time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()
 }
@@ -180,7 +203,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
     use time::macros::datetime;
 
-    use super::{BucketFacts, BucketId, FORMAT, ID, NAME, RESERVED};
+    use super::{BucketFacts, BucketId, DOCUMENTS, FORMAT, ID, NAME, RESERVED};
     use crate::azure::Metadata;
     use crate::s3::names::BucketName;
 
@@ -201,7 +224,9 @@ mod tests {
         let mut metadata = Metadata::new();
         assert_eq!(BucketFacts::read(&metadata), Ok(None));
         facts("photos").write(&mut metadata);
-        for (name, value) in [(FORMAT, "2"), (ID, "x"), (NAME, "A"), (RESERVED, "some")] {
+        for (name, value) in
+            [(FORMAT, "2"), (ID, "x"), (NAME, "A"), (RESERVED, "some"), (DOCUMENTS, "2")]
+        {
             let mut newer = metadata.clone();
             newer.insert(name.to_owned(), value.to_owned());
             let error = BucketFacts::read(&newer).unwrap_err();
@@ -226,11 +251,11 @@ mod tests {
         #[test]
         fn facts_come_back(
             random in any::<[u8; 15]>(), owner in any::<Option<String>>(),
-            has_reserved_keys in any::<bool>(), seconds in 0..4_000_000_000_i64,
+            [has_reserved_keys, has_documents] in any::<[bool; 2]>(), seconds in 0..4_000_000_000_i64,
         ) {
             let at = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let facts = BucketFacts {
-                owner, has_reserved_keys, created: Some(at), deleting: Some(at),
+                owner, has_reserved_keys, has_documents, created: Some(at), deleting: Some(at),
                 ..BucketFacts::adopted(BucketId::new(random))
             };
             let mut metadata = Metadata::new();

@@ -5,6 +5,7 @@
 //! | bucket | container of the same name, or `s3-` and a hash | `names` |
 //! | key | blob name: the same, escaped, or packed into the reserved range | `names`, `escape`, `packing` |
 //! | owner, creation time, id of a bucket | metadata of the container | `bucket_facts` |
+//! | policy, ACL, CORS, ... of a bucket | one blob of the system container | `documents` |
 //! | version id | the commit id of the write | `commit_id` |
 //! | `x-amz-meta-*` | metadata of the blob | `user_metadata` |
 //! | ETag, checksum, `Expires`, redirect, owner, ... | Content-MD5, and metadata of the blob | `metadata` |
@@ -14,6 +15,7 @@
 
 pub mod bucket_facts;
 pub mod commit_id;
+pub mod documents;
 pub mod errors;
 pub mod metadata;
 pub mod names;

@@ -14,9 +14,11 @@ use crate::access::{Caller, Directory};
 use crate::ops::accounts::Accounts;
 use crate::ops::bucket_cache::BucketCache;
 use crate::ops::budget::Budget;
+use crate::ops::documents::DocumentCache;
 use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
 use crate::s3::body::{self, Body};
+use crate::s3::form::Reply;
 use crate::s3::operation::Operation;
 use crate::s3::payload::{CheckedBody, Md5, Promised, read_document};
 use crate::s3::query::Query;
@@ -43,6 +45,7 @@ pub struct Gateway {
     accounts: ArcSwap<Accounts>,
     users: ArcSwap<Directory>,
     pub(super) buckets: BucketCache,
+    pub(super) documents: DocumentCache,
     pub(super) uploads: UploadCache,
     budget: Budget,
     tasks: TaskTracker,
@@ -53,6 +56,7 @@ impl Gateway {
     pub fn new(settings: Settings, accounts: Accounts, users: Directory) -> Self {
         Self {
             buckets: BucketCache::new(settings.cache_ttl),
+            documents: DocumentCache::new(settings.cache_ttl),
             uploads: UploadCache::new(settings.cache_ttl),
             tasks: TaskTracker::new(),
             budget: Budget::new(settings.memory_bytes),
@@ -77,10 +81,13 @@ impl Gateway {
         self.users.load_full()
     }
 
-    /// Takes a new state of the configuration; requests that run go on with the old one.
+    /// Takes a new state of the configuration; requests that run go on with the old one. What was
+    /// believed of buckets and uploads goes: an account of the same name may be another one now.
     pub fn reload(&self, accounts: Accounts, users: Directory) {
         self.accounts.store(Arc::new(accounts));
         self.users.store(Arc::new(users));
+        self.buckets.clear();
+        self.uploads.clear();
     }
 
     /// What goes on when its client has hung up; the drain waits for it.
@@ -115,6 +122,8 @@ pub struct Request {
     pub caller: Caller,
     /// When it came.
     pub now: OffsetDateTime,
+    /// How a form wants to be answered.
+    pub reply: Option<Reply>,
 }
 
 impl std::fmt::Debug for Request {

@@ -1,15 +1,12 @@
 //! The way to a bucket: found, known, and allowed. There is no other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderName;
 use time::OffsetDateTime;
 
 use crate::access::{self, Action, Caller, Grant, Level, Resource, Role, Standing, Writes};
-use crate::azure::{
-    BlobError, BlobPath, BlobStore, ContainerName, Kind, LeaseId, Metadata, Properties,
-};
+use crate::azure::{BlobError, BlobPath, BlobStore, ContainerName, Kind, Properties};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
 use crate::mapping::errors;
@@ -18,20 +15,14 @@ use crate::mapping::names::Range;
 use crate::mapping::uploads::Files;
 use crate::mapping::walk::WalkInput;
 use crate::ops::accounts::{Account, Location};
-use crate::ops::bucket::create::new_id;
 use crate::ops::bucket_cache::{Fault, Known};
+use crate::ops::documents::{Document, Documents};
+use crate::ops::facts;
 use crate::ops::gateway::{Gateway, Request};
 use crate::ops::listing::objects::{Asked, Owner};
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::target::Target;
 use crate::s3::{Code, Error, headers};
-
-/// How long a change of a container's metadata may take, in seconds; Azure's shortest lease.
-const LEASE_SECONDS: u32 = 15;
-/// How long to wait for a lease that another gateway has, give or take a half.
-const LEASE_WAIT: Duration = Duration::from_millis(200);
-/// How often: longer than the lease of one that was lost.
-const LEASE_TRIES: u32 = 100;
 
 /// A bucket that exists and that the caller was allowed to ask for.
 #[derive(Clone, Debug)]
@@ -40,6 +31,7 @@ pub struct Bucket {
     name: BucketName,
     location: Location,
     known: Arc<Known>,
+    documents: Arc<Documents>,
     store: BlobStore,
 }
 
@@ -91,10 +83,35 @@ impl Bucket {
         BlobPath::new(self.location.container.clone(), self.location.keys.blob_name(key))
     }
 
+    /// Its id; none while no gateway has written there.
+    pub(super) fn id(&self) -> Option<&BucketId> {
+        self.known.facts.as_ref().map(|facts| &facts.id)
+    }
+
+    #[expect(dead_code, reason = "who decides by a document asks so")]
+    /// One of its documents, as it was within the time to live.
+    pub(super) fn document<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
+        self.documents.get()
+    }
+
+    /// Does its container say that there may be documents?
+    pub(super) fn has_documents(&self) -> bool {
+        self.known.facts.as_ref().is_some_and(|facts| facts.has_documents)
+    }
+
+    /// Where its documents are kept; nowhere while it has no id.
+    pub(super) fn documents_record(&self) -> Option<BlobPath> {
+        self.id().map(|id| self.documents_record_under(id))
+    }
+
+    /// The same, of a bucket of that id.
+    pub(super) fn documents_record_under(&self, id: &BucketId) -> BlobPath {
+        self.location.documents_record(id)
+    }
+
     /// Where its uploads are filed; nowhere while it has no id.
     pub(super) fn files(&self) -> Option<Files> {
-        let facts = self.known.facts.as_ref()?;
-        Some(self.files_under(&facts.id))
+        self.id().map(|id| self.files_under(id))
     }
 
     /// The same, of a bucket of that id.
@@ -210,10 +227,39 @@ impl Gateway {
             Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
             Ok(_) | Err(_) => return Err(absent()),
         };
+        let store = location.account.store.for_request(Arc::clone(&request.id));
+        let documents = self.documents_of(&store, &location, &known).await?;
         let standing = standing(&known, &location);
         let grant = access::authorise(&request.caller, action, &resource, &standing)?;
-        let store = location.account.store.for_request(Arc::clone(&request.id));
-        Ok(Bucket { _grant: grant, name: name.clone(), location, known, store })
+        Ok(Bucket { _grant: grant, name: name.clone(), location, known, documents, store })
+    }
+
+    /// What a bucket that is there has been told, as it was within the time to live.
+    async fn documents_of(
+        &self,
+        store: &BlobStore,
+        location: &Location,
+        known: &Known,
+    ) -> Result<Arc<Documents>, Error> {
+        let Some(facts) = known.facts.as_ref().filter(|facts| facts.has_documents) else {
+            return Ok(Arc::default());
+        };
+        let record = location.documents_record(&facts.id);
+        self.documents.get(&location.account.name, store, &record).await.map_err(Fault::answer)
+    }
+
+    /// A document of a bucket that is for everybody, whoever asks; none where there is no such bucket.
+    pub(super) async fn told_to_all<D: Document>(
+        &self,
+        name: &BucketName,
+    ) -> Result<Option<Arc<D>>, Error> {
+        let Some(location) = self.accounts().locate(name) else { return Ok(None) };
+        let known = match self.buckets.get(&location).await {
+            Ok(known) if belongs(&known, name, &location) => known,
+            Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        self.documents_of(&location.account.store, &location, &known).await?.get()
     }
 
     /// Where a bucket will be that the caller may create.
@@ -288,15 +334,8 @@ impl Gateway {
             tokio::time::sleep(self.buckets.ttl()).await;
             return Ok(());
         }
-        let id = new_id()?;
-        with_container_lease(&bucket.store, bucket.container(), |mut metadata| {
-            let facts = BucketFacts::read(&metadata)
-                .map_err(|unreadable| Error::new(Code::InternalError).caused_by(unreadable))?;
-            let facts = facts.unwrap_or_else(|| BucketFacts::adopted(id.clone()));
-            BucketFacts { has_reserved_keys: true, ..facts }.write(&mut metadata);
-            Ok(metadata)
-        })
-        .await?;
+        let say = |facts: &mut BucketFacts| facts.has_reserved_keys = true;
+        facts::change(&bucket.store, bucket.container(), say).await?;
         self.forget(bucket).await;
         // A replica that has just read the container believes what it read for so long.
         tokio::time::sleep(self.buckets.ttl()).await;
@@ -353,48 +392,4 @@ pub(super) fn commit_id() -> Result<CommitId, Error> {
 #[expect(clippy::disallowed_methods, reason = "the time of a commit is its own, not its request's")]
 pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
-}
-
-/// The lease of a container, waited for while another gateway has it.
-async fn lease(store: &BlobStore, container: &ContainerName) -> Result<LeaseId, Error> {
-    let mut tries = 0;
-    loop {
-        match store.lease_container(container, LEASE_SECONDS).await {
-            Ok(lease) => return Ok(lease),
-            Err(error) if error.kind() == Kind::LeaseConflict && tries < LEASE_TRIES => {
-                tries += 1;
-                let wait = LEASE_WAIT.mul_f64(0.5 + fastrand::f64());
-                tokio::time::sleep(wait).await;
-            }
-            Err(error) if error.kind() == Kind::LeaseConflict => {
-                return Err(Error::new(Code::OperationAborted).caused_by(error));
-            }
-            Err(error) => return Err(errors::on_service(error)),
-        }
-    }
-}
-
-/// Changes a container's metadata while no other gateway does.
-///
-/// Azure knows no If-Match on Set Container Metadata; a lease keeps others of us out, and is given
-/// back or runs out: <https://learn.microsoft.com/rest/api/storageservices/lease-container>.
-pub(super) async fn with_container_lease(
-    store: &BlobStore,
-    container: &ContainerName,
-    change: impl FnOnce(Metadata) -> Result<Metadata, Error>,
-) -> Result<(), Error> {
-    let lease = lease(store, container).await?;
-    let changed = async {
-        let now = store.container(container).await.map_err(errors::on_service)?;
-        let metadata = change(now.metadata)?;
-        store
-            .set_container_metadata(container, &metadata, Some(&lease))
-            .await
-            .map_err(errors::on_service)
-    }
-    .await;
-    if let Err(cause) = store.release_container(container, &lease).await {
-        tracing::warn!(%cause, "a lease could not be given back; it runs out by itself");
-    }
-    changed.map(|_| ())
 }

@@ -6,14 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::server::connection::{self, Handler, Manner, Peer, Scheme};
-use crate::server::tls::Tls;
+use crate::server::tls::{self, Tls};
 
 /// Out of file descriptors, for example: others must end first, and asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -95,12 +94,15 @@ impl Task {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            return self.serve(stream, Peer { address, scheme: Scheme::Http }, handler).await;
+            let peer = Peer { address, scheme: Scheme::Http };
+            return connection::serve(stream, None, peer, handler, &self.manner).await;
         };
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                self.serve(stream, Peer { address, scheme: Scheme::Https }, handler).await;
+                let peer = Peer { address, scheme: Scheme::Https };
+                let told = Some(tls::protocol(stream.get_ref().1));
+                connection::serve(stream, told, peer, handler, &self.manner).await;
             }
             Ok(Err(error)) => {
                 self.manner.metrics.connection_cut("handshake");
@@ -108,14 +110,6 @@ impl Task {
             }
             Err(_elapsed) => self.manner.metrics.connection_cut("handshake"),
         }
-    }
-
-    async fn serve<T, S>(&self, stream: T, peer: Peer, handler: S)
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        S: Handler,
-    {
-        connection::serve(stream, peer, handler, &self.manner).await;
     }
 }
 

@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::azure;
+use crate::ops::janitor::{self, Removed, Swept};
 
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
@@ -54,6 +55,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -80,6 +86,8 @@ struct Inner {
     azure_seconds: Family<Operation, Histogram>,
     azure_retries: Family<Operation, Counter>,
     reloads: Family<Outcome, Counter>,
+    sweeps: Family<Outcome, Counter>,
+    swept_blobs: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -104,6 +112,8 @@ impl Metrics {
             azure_seconds: Family::new_with_constructor(seconds),
             azure_retries: Family::default(),
             reloads: Family::default(),
+            sweeps: Family::default(),
+            swept_blobs: Family::default(),
         };
         // An alert on a series that is not there yet would miss its first step.
         for reason in [TO_AZURE, ANSWER_CUT] {
@@ -212,6 +222,26 @@ impl azure::Observer for Metrics {
     }
 }
 
+impl janitor::Observer for Metrics {
+    fn removed(&self, what: Removed, count: u64) {
+        let kind = match what {
+            Removed::Upload => "upload",
+            Removed::Stray => "stray",
+            Removed::Outcome => "outcome",
+        };
+        self.0.swept_blobs.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn swept(&self, how: Swept) {
+        let result = match how {
+            Swept::Done => "ok",
+            Swept::Elsewhere => "elsewhere",
+            Swept::Failed => "failed",
+        };
+        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+    }
+}
+
 impl Inner {
     fn register_our_side(&mut self) {
         let registry = &mut self.registry;
@@ -246,6 +276,8 @@ impl Inner {
         );
         registry.register("azure_retries", "Requests sent again", self.azure_retries.clone());
         registry.register("reloads", "Configurations read again", self.reloads.clone());
+        registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
+        registry.register("swept", "What was found and removed", self.swept_blobs.clone());
     }
 }
 

@@ -13,10 +13,10 @@ use crate::harness::wire::Wire;
 use crate::harness::{Gateway, PATIENCE, azurite_address, noise, path, spawn};
 
 /// Long enough that a loaded machine does not stand still for it, where nobody is to be let go.
-const SHORT_MS: u128 = 1500;
+pub(crate) const SHORT_MS: u128 = 1500;
 
 /// A gateway of which one deadline is short and the others are out of reach.
-async fn impatient(name: &str, azure: Option<SocketAddr>) -> Gateway {
+pub(crate) async fn impatient(name: &str, azure: Option<SocketAddr>) -> Gateway {
     Gateway::with(|settings| {
         for deadline in ["HEADER", "BODY", "STALL", "IDLE"] {
             let time = if deadline == name { format!("{SHORT_MS}ms") } else { "1h".to_owned() };

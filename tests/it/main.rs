@@ -16,25 +16,35 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod alias;
 mod auth;
 mod buckets;
+mod check;
 mod checksums;
 mod clients;
 mod copy;
+mod cors;
 mod deadlines;
+mod documents;
 mod entra;
 mod errors;
 mod faults;
+mod forms;
 mod harness;
+mod hosts;
+mod http2;
 mod image;
+mod janitor;
 mod keys;
 mod listing;
 mod metadata;
 mod multidelete;
+mod multidelete_strict;
 mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
 mod pressure;
 mod probes;
@@ -46,3 +56,4 @@ mod status;
 mod streaming;
 mod strict;
 mod tidy;
+mod told;

@@ -146,7 +146,7 @@ async fn a_bucket_that_changed_hands_is_noticed() {
 }
 
 /// Asks again until it is so: what replicas believe of a bucket lasts for the cache's time.
-async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     let waiting = async {
         while !holds().await {
             tokio::task::yield_now().await;

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode, header};
 
-use crate::access::Action;
+use crate::access::{Action, Ownership};
 use crate::azure::{Kind, Metadata};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::errors;
 use crate::ops::accounts::Location;
 use crate::ops::bucket_cache::Fault;
+use crate::ops::documents;
+use crate::ops::facts::with_container_lease;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::open::with_container_lease;
 use crate::s3::body::{self, Body};
 use crate::s3::names::BucketName;
 use crate::s3::xml;
-use crate::s3::{Code, Error};
+use crate::s3::{Code, Error, headers};
 
 /// A `CreateBucketConfiguration` with fifty tags is far shorter.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -30,13 +31,23 @@ pub(in crate::ops) async fn run(
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     check_location(gateway, &document)?;
     let owner = owner(gateway, &request)?;
-    let facts = BucketFacts::created(new_id()?, &name, owner.clone(), request.now);
+    let mut facts = BucketFacts::created(new_id()?, &name, owner.clone(), request.now);
+    let store = location.account.store.for_request(Arc::clone(&request.id));
+    if let Some(ownership) = headers::text(&request.headers, &headers::OBJECT_OWNERSHIP)? {
+        let ownership = Ownership::header(ownership)?;
+        // Before the bucket: there is no moment in which it is there without them.
+        documents::put_new(&store, &location, &facts.id, |draft| draft.put(&ownership)).await?;
+        facts.has_documents = true;
+    }
     let mut metadata = Metadata::new();
     facts.write(&mut metadata);
-    let store = location.account.store.for_request(Arc::clone(&request.id));
     match store.create_container(&location.container, &metadata).await {
         Ok(_) => {}
         Err(error) if error.kind() == Kind::ContainerExists => {
+            if facts.has_documents {
+                let record = location.documents_record(&facts.id);
+                documents::discard(gateway, store, record);
+            }
             again(gateway, &request, &name, &location, facts).await?;
         }
         Err(error) => return Err(errors::on_create(error, &name)),

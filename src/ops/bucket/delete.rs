@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 
 use crate::access::Action;
 use crate::azure::{Include, Kind, ListBlobs};
+use crate::ops::documents;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::sweep;
 use crate::ops::open::Bucket;
@@ -36,6 +37,7 @@ pub(in crate::ops) async fn run(
         Err(error) => return Err(gateway.explain_bucket(&bucket, error).await),
     }
     sweep::after_deletion(gateway, &bucket);
+    documents::after_deletion(gateway, &bucket);
     Response::builder().status(StatusCode::NO_CONTENT).body(body::empty()).map_err(unanswerable)
 }
 

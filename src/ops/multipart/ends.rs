@@ -6,21 +6,22 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::azure::{
-    AzureETag, BlobDeletion, BlobError, BlobName, BlobPath, BlobStore, Conditions, DeleteOptions,
-    Kind, PutOptions,
+    AzureETag, BlobError, BlobName, BlobPath, BlobStore, Conditions, ContainerName, DeleteOptions,
+    Kind, PutOptions, Snapshots,
 };
 use crate::mapping::errors;
 use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::uploads::{End, Outcome};
 use crate::ops::gateway::Gateway;
 use crate::ops::multipart::files::{Upload, is_absent, put_empty, unreadable};
+use crate::ops::object::together::{delete_alone, delete_together, deletion};
 use crate::ops::object::write::Failure;
 use crate::ops::open::now;
 use crate::s3::{Code, Error};
 
 /// An outcome that nobody has touched for so long is of somebody who is gone: who is at work touches
 /// it every [`BEAT`]. Long enough for clocks that disagree.
-const STALE: time::Duration = time::Duration::minutes(2);
+pub(in crate::ops) const STALE: time::Duration = time::Duration::minutes(2);
 /// How often who is at work says so.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 /// How long is waited between two looks: at first, and at most.
@@ -30,7 +31,7 @@ const DELETIONS_AT_ONCE: usize = 16;
 
 /// The outcome is ours.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(in crate::ops) struct Claim {
     store: BlobStore,
     path: BlobPath,
     options: PutOptions,
@@ -39,7 +40,7 @@ pub(super) struct Claim {
 
 /// Who ends the upload.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(in crate::ops) enum Turn {
     /// We do.
     Ours(Box<Claim>),
     /// Somebody else does, or has done.
@@ -52,9 +53,19 @@ pub(super) async fn claim(
     outcome: &Outcome,
     over: Option<AzureETag>,
 ) -> Result<Turn, Error> {
+    claim_at(upload.store(), upload.outcome(), outcome, over).await
+}
+
+/// The same of an upload whose outcome is there.
+pub(in crate::ops) async fn claim_at(
+    store: &BlobStore,
+    path: BlobPath,
+    outcome: &Outcome,
+    over: Option<AzureETag>,
+) -> Result<Turn, Error> {
     let conditions = over.map_or_else(Conditions::if_absent, Conditions::if_match);
     let options = PutOptions { metadata: outcome.write()?, conditions, ..PutOptions::default() };
-    let (store, path) = (upload.store().clone(), upload.outcome());
+    let store = store.clone();
     match put_empty(&store, &path, &outcome.commit, &options).await {
         Ok(written) => {
             let etag = written.etag;
@@ -86,7 +97,7 @@ impl Claim {
     }
 
     /// Gives it back: the upload is open as before.
-    pub(super) async fn release(self) {
+    pub(in crate::ops) async fn release(self) {
         let conditions = Conditions::if_match(self.etag);
         let options = DeleteOptions { conditions, ..DeleteOptions::default() };
         if let Err(cause) = self.store.delete(&self.path, &options).await {
@@ -197,40 +208,37 @@ pub(super) async fn finish(upload: &Upload, parts: &[BlobName]) {
     }
 }
 
-/// Deletes blobs of one container; those that are not there are deleted.
+/// Deletes blobs of one container; those that are not there are deleted. The first failure is told, and
+/// keeps none of the others from being tried.
 pub(super) async fn delete_all(
     store: &BlobStore,
-    container: &crate::azure::ContainerName,
+    container: &ContainerName,
     names: Vec<BlobName>,
     batches: bool,
 ) -> Result<(), BlobError> {
-    let gone = |deleted: Result<(), BlobError>| match deleted {
-        Err(error) if error.kind() == Kind::NoSuchBlob => Ok(()),
-        other => other,
-    };
+    let mut outcome = Ok(());
     if batches && names.len() > 1 {
         for names in names.chunks(BlobStore::BATCH_MAX) {
-            let deletions: Vec<_> = names
-                .iter()
-                .map(|blob| BlobDeletion { blob: blob.clone(), options: DeleteOptions::default() })
-                .collect();
-            let answers = store.delete_batch(container, &deletions).await?;
-            answers.into_iter().try_for_each(gone)?;
+            let deletions: Vec<_> =
+                names.iter().map(|name| deletion(name.clone(), Snapshots::Refuse)).collect();
+            let deleted = delete_together(store, container, &deletions).await;
+            let deleted = deleted.and_then(|all| all.into_iter().collect());
+            outcome = outcome.and(deleted);
         }
-        return Ok(());
+        return outcome;
     }
     let mut tasks = JoinSet::new();
     for blob in names {
         if tasks.len() == DELETIONS_AT_ONCE
             && let Some(Ok(deleted)) = tasks.join_next().await
         {
-            gone(deleted)?;
+            outcome = outcome.and(deleted);
         }
         let (store, path) = (store.clone(), BlobPath::new(container.clone(), blob));
-        tasks.spawn(async move { store.delete(&path, &DeleteOptions::default()).await });
+        tasks.spawn(async move { delete_alone(&store, &path, Snapshots::Refuse).await });
     }
     while let Some(deleted) = tasks.join_next().await {
-        deleted.map_or(Ok(()), gone)?;
+        outcome = outcome.and(deleted.unwrap_or(Ok(())));
     }
-    Ok(())
+    outcome
 }

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use crate::access::Action;
 use crate::azure::{
-    BlobError, BlobName, BlobPath, BlobStore, Conditions, Content, Guard, Kind, Metadata,
-    PutOptions, Written,
+    BlobError, BlobName, BlobPath, BlobStore, Conditions, Content, Kind, PutOptions, Written,
 };
-use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::errors;
 use crate::mapping::uploads::{Files, Record, UploadId};
-use crate::ops::bucket::create::new_id;
+use crate::ops::facts;
 use crate::ops::gateway::{Gateway, Request};
-use crate::ops::object::write::{self, Failure};
-use crate::ops::open::{Bucket, with_container_lease};
+use crate::ops::object::write::Failure;
+use crate::ops::open::Bucket;
+use crate::ops::records;
 use crate::s3::names::{ObjectKey, PartNumber};
 use crate::s3::{Code, Error};
 
@@ -139,19 +138,7 @@ pub(super) async fn put_empty(
     id: &CommitId,
     options: &PutOptions,
 ) -> Result<Written, Failure> {
-    let empty = Content::empty();
-    let put = || store.put_blob(path, &empty, Guard::Crc64(empty.crc64()), options);
-    match write::commit(store, path, id, put).await {
-        Err(Failure::Azure(error)) if error.kind() == Kind::NoSuchContainer => {
-            match store.create_container(&path.container, &Metadata::new()).await {
-                Ok(_) => {}
-                Err(error) if error.kind() == Kind::ContainerExists => {}
-                Err(error) => return Err(error.into()),
-            }
-            write::commit(store, path, id, put).await
-        }
-        other => other,
-    }
+    records::put(store, path, id, &Content::empty(), options).await
 }
 
 /// Where the uploads of a bucket are filed that is about to get one: it is given an id if it has none.
@@ -159,16 +146,7 @@ pub(super) async fn files_of_new(gateway: &Gateway, bucket: &Bucket) -> Result<F
     if let Some(files) = bucket.files() {
         return Ok(files);
     }
-    let mut id = new_id()?;
-    with_container_lease(bucket.store(), bucket.container(), |mut metadata| {
-        let facts = BucketFacts::read(&metadata)
-            .map_err(|unreadable| Error::new(Code::InternalError).caused_by(unreadable))?;
-        let facts = facts.unwrap_or_else(|| BucketFacts::adopted(id.clone()));
-        id = facts.id.clone();
-        facts.write(&mut metadata);
-        Ok(metadata)
-    })
-    .await?;
+    let facts = facts::change(bucket.store(), bucket.container(), |_| ()).await?;
     gateway.forget(bucket).await;
-    Ok(bucket.files_under(&id))
+    Ok(bucket.files_under(&facts.id))
 }

@@ -15,7 +15,7 @@ use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
 use crate::s3::names::PartNumber;
 use crate::s3::payload::{Promised, Verified};
-use crate::s3::{Code, Error, headers};
+use crate::s3::{Code, Error};
 
 pub(in crate::ops) async fn run(
     gateway: &Gateway,
@@ -24,13 +24,12 @@ pub(in crate::ops) async fn run(
     let upload = Upload::named(gateway, &request, Action::PutObject).await?;
     let number = PartNumber::parse(request.query.get("partNumber").unwrap_or_default())?;
     let record = upload.record(gateway).await?;
-    let Request { headers, body, payload, now, .. } = request;
+    let Request { headers, body, payload, .. } = request;
     let promised = settle(Promised::read(&headers)?, record.checksum)?;
     let destination = Destination {
         store: upload.store().clone(),
         path: upload.part(number),
         capabilities: upload.bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let stored = write::store(&destination, gateway.budget(), incoming, plan).await;
@@ -39,9 +38,6 @@ pub(in crate::ops) async fn run(
         Response::builder().status(StatusCode::OK).header(header::ETAG, stored.etag.quoted());
     if let Some(checksum) = stored.verified.checksum() {
         answer = answer.header(checksum.algorithm().header(), checksum.base64());
-    }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
     }
     answer.body(body::empty()).map_err(unanswerable)
 }

@@ -184,7 +184,6 @@ impl PartCopy {
             store: self.upload.store().clone(),
             path: self.upload.part(self.number),
             capabilities: self.upload.bucket.account().capabilities().await,
-            started: now(),
         };
         let stored = carry::run(&source, &to, gateway.budget(), kept.algorithm, plan).await;
         let stored = stored.map_err(explain)?;

@@ -88,9 +88,7 @@ pub(in crate::ops) async fn run(
         capabilities: bucket.account().capabilities().await,
     };
     let copied = match new {
-        Some(algorithm) => {
-            carry(&copy, gateway.budget(), (request.now, algorithm), (options, facts, id)).await
-        }
+        Some(algorithm) => carry(&copy, gateway.budget(), algorithm, (options, facts, id)).await,
         None => transfer::run(&copy, gateway.budget(), (options, id))
             .await
             .map(|modified| (modified, described.facts.checksum)),
@@ -105,7 +103,7 @@ pub(in crate::ops) async fn run(
 async fn carry(
     copy: &Copy,
     budget: &Budget,
-    (started, algorithm): (::time::OffsetDateTime, ChecksumAlgorithm),
+    algorithm: ChecksumAlgorithm,
     (mut options, facts, id): Plan,
 ) -> Result<(::time::OffsetDateTime, Option<ObjectChecksum>), Failure> {
     let modified = id.time();
@@ -117,7 +115,6 @@ async fn carry(
         store: copy.to.clone(),
         path: copy.to_path.clone(),
         capabilities: copy.capabilities,
-        started,
     };
     let plan = |verified: &Verified| carry::commit(options, facts, id, verified);
     let stored = carry::run(&source, &to, budget, algorithm, plan).await?;

@@ -23,7 +23,7 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let Request { headers, body, payload, now, caller, .. } = request;
+    let Request { headers, body, payload, caller, .. } = request;
     let (blob_headers, mut facts) = object_headers::read(&headers)?;
     facts.owner = caller.id().map(str::to_owned);
     let wanted = conditions::of_write(Conditions::read(&headers)?);
@@ -35,7 +35,6 @@ pub(in crate::ops) async fn run(
         store: bucket.store().clone(),
         path,
         capabilities: bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let plan = |verified: &Verified| {
@@ -57,10 +56,6 @@ pub(in crate::ops) async fn run(
         answer = answer
             .header(checksum.algorithm().header(), checksum.base64())
             .header(headers::CHECKSUM_TYPE, ChecksumKind::FullObject.name());
-    }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        // Azure encrypts every blob with AES-256; other algorithms have been refused.
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
     }
     answer.body(body::empty()).map_err(unanswerable)
 }

@@ -185,7 +185,7 @@ impl<'a> Staging<'a> {
         let Destination { store, path, .. } = self.to;
         let guard = verified.md5().map_or_else(|| Guard::Crc64(crc64.number()), Guard::Md5);
         let put = || store.put_blob(path, &content, guard, &planned.options);
-        commit(store, path, &planned.id, put).await.map(|_| ())
+        commit(store, path, (&planned.id, &planned.options.conditions), put).await.map(|_| ())
     }
 
     async fn commit_list(&self, verified: &Verified, mut planned: Commit) -> Result<(), Failure> {
@@ -198,9 +198,9 @@ impl<'a> Staging<'a> {
         let Destination { store, path, .. } = self.to;
         planned.options.headers.content_md5 = verified.md5();
         let list = || store.put_block_list(path, &self.staged, &planned.options);
-        match commit(store, path, &planned.id, list).await {
+        match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
-                overtaken(self.to, &planned.options.conditions, error).await
+                overtaken(self.to, &self.staged, &planned.options.conditions, error).await
             }
             other => other.map(|_| ()),
         }

@@ -35,7 +35,7 @@ pub(super) async fn put(
     };
     let Destination { store, path, .. } = destination;
     let put = || store.put_blob(path, &content, guard, &planned.options);
-    let written = commit(store, path, &planned.id, put).await?;
+    let written = commit(store, path, (&planned.id, &planned.options.conditions), put).await?;
     drop(reserved);
     let md5 = written.content_md5.or_else(|| verified.md5());
     Ok(Stored { etag: etag_of(md5)?, verified })

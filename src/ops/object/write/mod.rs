@@ -12,7 +12,6 @@ mod ids;
 mod rope;
 
 use http::HeaderMap;
-use time::OffsetDateTime;
 
 pub(in crate::ops) use commit::commit;
 pub(in crate::ops) use ids::BlockIds;
@@ -40,8 +39,6 @@ pub(in crate::ops) struct Destination {
     pub path: BlobPath,
     /// What the backend does.
     pub capabilities: Capabilities,
-    /// When the write began.
-    pub started: OffsetDateTime,
 }
 
 /// A body that has not been read yet, with all that its request says of it.
