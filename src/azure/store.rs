@@ -80,14 +80,14 @@ impl BlobStore {
         Self { request_id: Some(id.into()), ..self.clone() }
     }
 
-    /// Whether both share their connections, their credential and their retry budget.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     /// The same store for a call that is meant to fail: asked once, and told to nobody.
     pub(super) fn to_try(&self) -> Self {
         Self { observer: None, once: true, ..self.clone() }
+    }
+
+    /// Whether both share their connections, their credential and their retry budget.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The account.

@@ -123,18 +123,18 @@ impl BlobStore {
         Err(harmless(error, call.effect))
     }
 
-    /// How far our clock is ahead of the one that dated an answer.
-    pub(super) fn clock_skew(&self, answer: &HeaderMap) -> Option<time::Duration> {
-        let theirs = headers::text(answer, "date").and_then(dates::parse)?;
-        Some(self.settings().clock.now() - theirs)
-    }
-
     /// Every digest was right when the call was made.
     pub(super) fn changed_on_the_way(&self, op: &'static str) {
         tracing::error!(op, "bytes changed on their way to Azure");
         if let Some(observer) = &self.observer {
             observer.changed_on_the_way(op);
         }
+    }
+
+    /// How far our clock is ahead of the one that dated an answer.
+    pub(super) fn clock_skew(&self, answer: &HeaderMap) -> Option<time::Duration> {
+        let theirs = headers::text(answer, "date").and_then(dates::parse)?;
+        Some(self.settings().clock.now() - theirs)
     }
 
     async fn exchange(
@@ -238,7 +238,7 @@ impl<'a> Attempts<'a> {
 
     /// Waits for the next attempt, or gives the error back: there is none.
     async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
-        if !self.store.wait_for_next(&error, self.effect, self.number).await {
+        if self.store.once || !self.store.wait_for_next(&error, self.effect, self.number).await {
             return Err(error);
         }
         self.number += 1;
