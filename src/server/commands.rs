@@ -251,6 +251,6 @@ fn janitor(
             () = janitor::run(gateway, ages, observer) => {}
             () = drain.cancelled() => {}
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -18,6 +18,7 @@ mod head;
 pub mod health;
 pub mod healthcheck;
 pub mod incoming;
+mod last_words;
 mod listener;
 pub mod metrics;
 pub mod output;

@@ -24,6 +24,7 @@ mod checksums;
 mod clients;
 mod copy;
 mod cors;
+mod copy_strict;
 mod deadlines;
 mod documents;
 mod entra;
