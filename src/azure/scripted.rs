@@ -442,6 +442,8 @@ impl Observer for Counts {
         let count = if status.is_some() { &self.answered } else { &self.unanswered };
         count.fetch_add(attempt as usize, Ordering::Relaxed);
     }
+
+    fn token(&self, _: bool) {}
 }
 
 #[tokio::test]

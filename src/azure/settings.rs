@@ -117,4 +117,7 @@ impl fmt::Debug for Clock {
 pub trait Observer: Send + Sync {
     /// One attempt of `op` ended: with `status`, or without an answer. The first attempt is 1.
     fn request(&self, op: &'static str, status: Option<u16>, elapsed: Duration, attempt: u32);
+
+    /// A new token was asked for, and was had or not.
+    fn token(&self, fetched: bool);
 }
