@@ -21,6 +21,7 @@ mod multipart;
 mod object;
 mod records;
 mod refusals;
+mod told;
 
 pub use gateway::{Gateway, Request, Settings};
 
@@ -67,13 +68,12 @@ impl Gateway {
             }
             Operation::ListObjectVersions => listing::versions::run(self, request).await,
             Operation::PutObject => object::put::run(self, request).await,
-            Operation::PostObject => object::post::run(self, request).await,
             Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
             Operation::GetObjectAttributes => object::attributes::run(self, request).await,
             Operation::DeleteObject => object::delete::run(self, request).await,
             Operation::DeleteObjects => object::delete_many::run(self, request).await,
             Operation::CopyObject => object::copy::run(self, request).await,
-            _ => self.configure(request).await,
+            _ => self.tell(request).await,
         }
     }
 
@@ -95,9 +95,6 @@ impl Gateway {
 
     /// What is answered of what nobody has configured; all else is refused by name.
     async fn probe(&self, request: Request) -> Result<Response<Body>, Error> {
-        if request.operation == Operation::CorsPreflight {
-            return Err(bucket::probes::no_cors());
-        }
         match bucket::probes::answer(request.operation) {
             Some(answer) => bucket::probes::run(self, request, answer).await,
             None => Err(request.operation.refusal()),

@@ -248,6 +248,20 @@ impl Gateway {
         self.documents.get(&location.account.name, store, &record).await.map_err(Fault::answer)
     }
 
+    /// A document of a bucket that is for everybody, whoever asks; none where there is no such bucket.
+    pub(super) async fn told_to_all<D: Document>(
+        &self,
+        name: &BucketName,
+    ) -> Result<Option<Arc<D>>, Error> {
+        let Some(location) = self.accounts().locate(name) else { return Ok(None) };
+        let known = match self.buckets.get(&location).await {
+            Ok(known) if belongs(&known, name, &location) => known,
+            Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        self.documents_of(&location.account.store, &location, &known).await?.get()
+    }
+
     /// Where a bucket will be that the caller may create.
     pub(super) fn locate_new(
         &self,

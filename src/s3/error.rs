@@ -138,6 +138,7 @@ codes! {
     AuthorizationHeaderMalformed, BAD_REQUEST, "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError, BAD_REQUEST, "The authorization query parameters that you provided are not valid.";
     BadDigest, BAD_REQUEST, "The Content-MD5 you specified did not match what we received.";
+    BadRequest, BAD_REQUEST, "Bad Request";
     BucketAlreadyExists, CONFLICT, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     BucketAlreadyOwnedByYou, CONFLICT, "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty, CONFLICT, "The bucket you tried to delete is not empty";
@@ -163,6 +164,7 @@ codes! {
     InvalidRange, RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable";
     InvalidRequest, BAD_REQUEST, "Invalid Request";
     InvalidStorageClass, BAD_REQUEST, "The storage class you specified is not valid";
+    InvalidTag, BAD_REQUEST, "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.";
     InvalidToken, BAD_REQUEST, "The provided token is malformed or otherwise invalid.";
     InvalidURI, BAD_REQUEST, "Couldn't parse the specified URI.";
     KeyTooLongError, BAD_REQUEST, "Your key is too long";
@@ -195,7 +197,6 @@ codes! {
     RequestHeaderSectionTooLarge, BAD_REQUEST, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, FORBIDDEN, "The difference between the request time and the current time is too large.";
     RequestTimeout, BAD_REQUEST, "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.";
-    ServerSideEncryptionConfigurationNotFoundError, NOT_FOUND, "The server side encryption configuration was not found";
     ServiceUnavailable, SERVICE_UNAVAILABLE, "Service is unable to handle request.";
     SignatureDoesNotMatch, FORBIDDEN, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown, SERVICE_UNAVAILABLE, "Please reduce your request rate.";

@@ -100,14 +100,15 @@ async fn handle(
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
-    let outcome = match Arc::clone(&hall.room).try_acquire_owned() {
+    let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);
-            run(&hall, &head, body, now, &mut seen).await
+            let outcome = run(&hall, &head, body, now, &mut seen).await;
+            (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {
             hall.front.metrics.shed("in_flight");
-            Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into()))
+            (Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into())), None)
         }
     };
     let mut answer = match outcome {
@@ -117,6 +118,9 @@ async fn handle(
             answer::error(&error, head.uri.path(), seen.id())
         }
     };
+    if let Some(cors) = cors {
+        answer.headers_mut().extend(cors);
+    }
     if !unread.settle(head.headers.contains_key(header::EXPECT)).await {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -142,6 +146,15 @@ async fn health(health: &Health, path: &str) -> Option<Response<Body>> {
     Some(answer)
 }
 
+/// What a browser may do with the answer, be it an error or not; a preflight has been told already.
+async fn cors(front: &Front, head: &Parts) -> Option<HeaderMap> {
+    if head.method == Method::OPTIONS || !head.headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let target = target::read(host(head), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
+    front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers).await
+}
+
 /// The address, the gate, the name, the operation.
 async fn run(
     hall: &Hall,
@@ -157,8 +170,9 @@ async fn run(
     let query = Query::parse(raw_query.unwrap_or_default())?;
     seen.aims(&target);
     if head.method == Method::OPTIONS {
+        // A browser asks without credentials what other origins may do.
         seen.is(Operation::CorsPreflight);
-        preflight(head)?;
+        return front.gateway.preflight(target.bucket(), &head.headers).await;
     }
     let signed = authenticate(hall, head, now).inspect_err(|error| {
         front.metrics.auth_failure(error.code().name());
@@ -213,16 +227,6 @@ async fn admit_form(hall: &Hall, request: Request, seen: &mut Seen) -> Result<Re
 fn host(head: &Parts) -> &str {
     let header = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| head.uri.host()).unwrap_or_default()
-}
-
-/// A browser asks without credentials what other origins may do.
-fn preflight(head: &Parts) -> Result<(), Error> {
-    let origin = head.headers.contains_key(header::ORIGIN);
-    if origin && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
-        return Err(Error::new(Code::AccessForbidden));
-    }
-    Err(Error::new(Code::InvalidRequest)
-        .message("Insufficient information. Origin request header needed."))
 }
 
 /// The parameters of a presigned URL that are its signature, and headers of nothing.

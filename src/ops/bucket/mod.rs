@@ -2,7 +2,11 @@
 //! has configured.
 
 pub(super) mod configuration;
+pub(super) mod cors;
 pub(super) mod create;
 pub(super) mod delete;
+pub(super) mod fixed;
+pub(super) mod lifecycle;
 pub(super) mod list;
 pub(super) mod probes;
+pub(super) mod tags;

@@ -177,7 +177,7 @@ impl Complete {
             Ok(()) => {}
             Err(error) => {
                 claim.release().await;
-                return Err(error.into());
+                return Err(self.blame(gateway, error).await);
             }
         }
         self.upload.forget(gateway).await;
@@ -186,9 +186,9 @@ impl Complete {
     }
 
     /// A list that does not fit is the client's fault, unless the parts go because another Complete
-    /// has used them.
+    /// has used them: one that was quicker, or took over from us.
     async fn blame(&self, gateway: &Gateway, error: Error) -> Missed {
-        if error.code() == Code::InvalidPart {
+        if matches!(error.code(), Code::InvalidPart | Code::OperationAborted) {
             match ends::wait(gateway, &self.upload, Duration::ZERO).await {
                 Ok(Ended::Completed(_) | Ended::Gone | Ended::Busy) => return Missed::Ended,
                 Ok(Ended::Open | Ended::Abandoned(_)) => {}

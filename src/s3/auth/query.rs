@@ -26,7 +26,6 @@ pub(super) struct QueryCredentials<'a> {
     pub(super) version_2_signature: Option<Cow<'a, str>>,
     /// `Expires`.
     pub(super) ends: Option<Cow<'a, str>>,
-    is_v2: bool,
     is_v4: bool,
 }
 
@@ -53,12 +52,12 @@ impl<'a> QueryCredentials<'a> {
         self.is_v4
     }
 
-    /// Whether there is something of Signature Version 2 here.
+    /// Whether there is something of Signature Version 2 here; `Expires` alone is no credential.
     pub(super) fn are_v2(&self) -> bool {
-        self.is_v2
+        self.access_key_id.is_some() || self.version_2_signature.is_some()
     }
 
-    /// Keeps a parameter of Version 2, if it is one. `Expires` alone is no credential.
+    /// Keeps a parameter of Version 2, if it is one.
     fn keep_version_2(&mut self, name: &str, value: &'a str) -> Result<bool, Error> {
         let slot = match name {
             "AWSAccessKeyId" => &mut self.access_key_id,
@@ -67,7 +66,6 @@ impl<'a> QueryCredentials<'a> {
             _ => return Ok(false),
         };
         *slot = Some(decode_parameter(value)?);
-        self.is_v2 |= name != "Expires";
         Ok(true)
     }
 

@@ -208,13 +208,12 @@ impl<'a> Claim<'a> {
 
     /// All `x-amz-*` headers, and those that a presigner put into the query, by name.
     fn amazon_headers(&self, head: &RequestHead<'_>) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let query = head.raw_query.filter(|_| self.door == Door::Query);
         let mut found = BTreeMap::new();
-        if self.door == Door::Query {
-            for (name, value) in parameters(head.raw_query) {
-                let name = decode_parameter(name)?.to_ascii_lowercase();
-                if name.starts_with("x-amz-") {
-                    found.insert(name, decode_parameter(value.unwrap_or(""))?.as_bytes().to_vec());
-                }
+        for (name, value) in parameters(query) {
+            let name = decode_parameter(name)?.to_ascii_lowercase();
+            if name.starts_with("x-amz-") {
+                found.insert(name, decode_parameter(value.unwrap_or(""))?.as_bytes().to_vec());
             }
         }
         let names = head.headers.keys().map(http::HeaderName::as_str);

@@ -1,6 +1,9 @@
 //! Azure on a bad day: answers that are lost, throttled, cut or changed on the way.
 
 mod bench;
+mod bytes;
+mod pressure;
+mod processes;
 mod uploads;
 
 use http::Method;
