@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod output;
 mod preface;
 pub mod presign;
+pub mod recent;
 pub mod reload;
 pub mod router;
 pub mod shutdown;
