@@ -69,6 +69,14 @@ impl Gateway {
         use bucket::configuration::{delete, get, put};
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]
         match request.operation {
+            Operation::GetBucketAcl => bucket::acl::get(self, request).await,
+            Operation::PutBucketAcl => bucket::acl::put(self, request).await,
+            Operation::GetObjectAcl => object::acl::get(self, request).await,
+            Operation::PutObjectAcl => object::acl::put(self, request).await,
+            Operation::GetBucketPolicy => bucket::policy::get(self, request).await,
+            Operation::PutBucketPolicy => bucket::policy::put(self, request).await,
+            Operation::DeleteBucketPolicy => bucket::policy::delete(self, request).await,
+            Operation::GetBucketPolicyStatus => bucket::policy::status(self, request).await,
             Operation::GetPublicAccessBlock => get::<PublicAccessBlock>(self, request).await,
             Operation::PutPublicAccessBlock => put::<PublicAccessBlock>(self, request).await,
             Operation::DeletePublicAccessBlock => delete::<PublicAccessBlock>(self, request).await,

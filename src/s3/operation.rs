@@ -92,9 +92,9 @@ operations! {
     GetObjectAcl Answered;
     GetObjectTagging Answered;
     CorsPreflight Answered;
-    PutBucketAcl Refused;
-    PutBucketPolicy Refused;
-    DeleteBucketPolicy Refused;
+    PutBucketAcl Answered;
+    PutBucketPolicy Answered;
+    DeleteBucketPolicy Answered;
     PutBucketCors Refused;
     DeleteBucketCors Refused;
     PutBucketLifecycleConfiguration Refused;
@@ -145,7 +145,7 @@ operations! {
     PutBucketAbac Refused;
     CreateSession Refused;
     // What an object may be told, and other doors.
-    PutObjectAcl Refused;
+    PutObjectAcl Answered;
     PutObjectTagging Refused;
     DeleteObjectTagging Refused;
     GetObjectAttributes Refused;

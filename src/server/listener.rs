@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -95,12 +96,15 @@ impl Task {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            return self.serve(stream, Peer { address, scheme: Scheme::Http }, handler).await;
+            return self
+                .serve(stream, Peer { address, scheme: Scheme::Http, tls: None }, handler)
+                .await;
         };
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                self.serve(stream, Peer { address, scheme: Scheme::Https }, handler).await;
+                let tls = version(stream.get_ref().1.protocol_version());
+                self.serve(stream, Peer { address, scheme: Scheme::Https, tls }, handler).await;
             }
             Ok(Err(error)) => {
                 self.manner.metrics.connection_cut("handshake");
@@ -116,6 +120,15 @@ impl Task {
         S: Handler,
     {
         connection::serve(stream, peer, handler, &self.manner).await;
+    }
+}
+
+/// As policies name it. No other version is spoken here.
+fn version(spoken: Option<ProtocolVersion>) -> Option<&'static str> {
+    match spoken? {
+        ProtocolVersion::TLSv1_2 => Some("1.2"),
+        ProtocolVersion::TLSv1_3 => Some("1.3"),
+        _ => None,
     }
 }
 

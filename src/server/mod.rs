@@ -18,6 +18,7 @@ pub mod healthcheck;
 pub mod incoming;
 mod listener;
 pub mod metrics;
+mod origin;
 pub mod output;
 pub mod reload;
 pub mod router;

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::Caller;
+use crate::access::{Caller, Circumstances, Signature};
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -30,9 +30,11 @@ use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
+use crate::server::config::Cidr;
 use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
+use crate::server::origin;
 
 /// What the S3 port needs to know.
 pub struct Front {
@@ -46,6 +48,8 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Whose word for whom they pass on counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// How many requests may run at once.
     pub max_in_flight: usize,
     /// How long a client may send next to nothing in the middle of a body.
@@ -168,11 +172,13 @@ async fn run(
     };
     seen.comes_from(&signed.caller);
     let mut headers = head.headers.clone();
-    if signed.presigned {
+    if signed.signature.is_some_and(|signature| signature.presigned) {
         hoist(&query, &mut headers)?;
     }
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
+    let connection = origin::of(head, &front.trusted_proxies);
+    let circumstances = Circumstances::read(&headers, &query, connection, signed.signature, now);
     let request = Request {
         id: seen.id().into(),
         operation,
@@ -181,7 +187,7 @@ async fn run(
         headers,
         body: SyncWrapper::new(body),
         payload: signed.payload,
-        caller: signed.caller,
+        caller: signed.caller.asking(circumstances),
         now,
     };
     front.gateway.dispatch(request).await
@@ -236,7 +242,7 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
 struct Authentic {
     caller: Caller,
     payload: Payload,
-    presigned: bool,
+    signature: Option<Signature>,
     path_reading: PathReading,
 }
 
@@ -252,13 +258,16 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         Some(signed) => Ok(Authentic {
             caller: users.caller(&signed)?,
             payload: signed.payload(),
-            presigned: signed.presigned(),
+            signature: Some(Signature {
+                presigned: signed.presigned(),
+                signed_at: signed.signed_at(),
+            }),
             path_reading: signed.path_reading(),
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
             payload: Payload::of_anonymous(&head.headers)?,
-            presigned: false,
+            signature: None,
             path_reading: PathReading::AsSent,
         }),
     }

@@ -1,8 +1,10 @@
 //! Buckets: made, listed, deleted, what they have been told, and what they say of what nobody
 //! has configured.
 
+pub(super) mod acl;
 pub(super) mod configuration;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod list;
+pub(super) mod policy;
 pub(super) mod probes;

@@ -6,7 +6,7 @@ use http::{Response, StatusCode, header};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::access::Action;
+use crate::access::{Action, Caller};
 use crate::mapping::errors;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::delete::{Wanted, delete_if, read_size, read_time};
@@ -89,13 +89,12 @@ async fn delete_all(
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (index, doomed) in doomed.into_iter().enumerate() {
         outcomes.push(None);
-        let allowed = bucket.allow(&request.caller, Action::DeleteObject, &doomed.key);
         let (bucket, slots) = (bucket.clone(), Arc::clone(&slots));
+        let caller = request.caller.clone();
         tasks.spawn(async move {
-            let outcome = match (allowed, slots.acquire().await) {
-                (Ok(()), Ok(_slot)) => delete_one(&bucket, &doomed).await,
-                (Err(denied), _) => Err(denied),
-                (_, Err(closed)) => Err(Error::new(Code::InternalError).caused_by(closed)),
+            let outcome = match slots.acquire().await {
+                Ok(_slot) => delete_one(&bucket, &caller, &doomed).await,
+                Err(closed) => Err(Error::new(Code::InternalError).caused_by(closed)),
             };
             (index, (doomed, outcome))
         });
@@ -110,8 +109,9 @@ async fn delete_all(
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-async fn delete_one(bucket: &Bucket, doomed: &Doomed) -> Result<(), Error> {
+async fn delete_one(bucket: &Bucket, caller: &Caller, doomed: &Doomed) -> Result<(), Error> {
     let Doomed { key, version, wanted } = doomed;
+    bucket.allow(caller, Action::DeleteObject, key).await?;
     if version.as_deref().is_some_and(|version| version != "null") {
         return Err(Error::new(Code::NoSuchVersion));
     }

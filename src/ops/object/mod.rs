@@ -1,5 +1,6 @@
 //! Objects: written, read, copied, deleted.
 
+pub(super) mod acl;
 pub(super) mod conditions;
 pub(super) mod copy;
 pub(super) mod delete;

@@ -71,6 +71,7 @@ pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
+    signed_at: OffsetDateTime,
     path_reading: PathReading,
 }
 
@@ -88,6 +89,11 @@ impl Signed {
     /// Whether the credentials came in the query.
     pub fn presigned(&self) -> bool {
         self.presigned
+    }
+
+    /// When it was signed, as the signer has it.
+    pub fn signed_at(&self) -> OffsetDateTime {
+        self.signed_at
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -136,7 +142,8 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    Ok(Some(Signed { key_id, payload, presigned, path_reading }))
+    let signed_at = claim.signed_at();
+    Ok(Some(Signed { key_id, payload, presigned, signed_at, path_reading }))
 }
 
 /// A claim about a request, on its way to be proven.
