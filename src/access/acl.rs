@@ -114,7 +114,6 @@ pub enum Of<'a> {
     Object(Option<&'a str>),
 }
 
-/// Groups first, owners last: two tests of ceph's suite count on it, S3 promises no order.
 impl Acl {
     /// The list of what nobody has set one for.
     pub fn private(owner: &str) -> Self {
@@ -153,18 +152,18 @@ impl Acl {
 
     /// The list of `x-amz-grant-*` headers; none if there is no such header.
     pub fn granted(headers: &http::HeaderMap, users: &Directory) -> Result<Option<Self>, Error> {
-        let mut acl = Self::default();
-        let mut any = false;
-        for permission in Permission::ALL {
-            for value in headers.get_all(permission.header()) {
-                any = true;
-                let value = value.to_str().map_err(|_not_ascii| bad_grant(permission, ""))?;
-                for grantee in value.split(',') {
-                    acl.push(read_grantee(grantee, permission, users)?, permission)?;
-                }
+        let values = Permission::ALL.into_iter().flat_map(|permission| {
+            headers.get_all(permission.header()).iter().map(move |value| (permission, value))
+        });
+        let mut acl = None;
+        for (permission, value) in values {
+            let acl = acl.get_or_insert_with(Self::default);
+            let value = value.to_str().map_err(|_not_ascii| bad_grant(permission, ""))?;
+            for grantee in value.split(',') {
+                acl.push(read_grantee(grantee, permission, users)?, permission)?;
             }
         }
-        Ok(any.then_some(acl))
+        Ok(acl)
     }
 
     /// Reads an `AccessControlPolicy` for something that `owner` owns, which it cannot give away.
@@ -198,14 +197,17 @@ impl Acl {
         Ok(())
     }
 
-    /// As a document. Users who are no longer known are named by their ids.
+    /// As a document. Users who are no longer known are named by their ids. Groups come first: S3
+    /// promises no order, and ceph's suite counts on this one.
     pub fn document(&self, owner: &str, users: &Directory) -> String {
         let name_of =
             |id: &str| users.user(id).map_or_else(|| id.to_owned(), |u| u.name().to_owned());
         let mut document = Writer::document("AccessControlPolicy");
         document.open("Owner").text("ID", owner).text("DisplayName", name_of(owner)).close("Owner");
         document.open("AccessControlList");
-        for (grantee, permission) in &self.grants {
+        let (groups, named): (Vec<_>, Vec<_>) =
+            self.grants.iter().partition(|(grantee, _)| grantee.uri().is_some());
+        for (grantee, permission) in groups.into_iter().chain(named) {
             let kind = if grantee.uri().is_some() { "Group" } else { "CanonicalUser" };
             document.open("Grant").open_with(
                 "Grantee",
@@ -453,7 +455,7 @@ mod tests {
 
     #[test]
     fn documents_grant_and_come_back() {
-        let text = "READ all;WRITE authenticated;READ_ACP =bob;WRITE_ACP =ann;FULL_CONTROL logs";
+        let text = "READ all;WRITE authenticated;FULL_CONTROL logs;READ_ACP =bob;WRITE_ACP =ann";
         let acl = Acl::parse(text).unwrap();
         let document = acl.document("ann", &users());
         assert!(document.contains("<DisplayName>The bob</DisplayName>"), "{document}");

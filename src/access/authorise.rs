@@ -364,10 +364,7 @@ impl<'a> Case<'a> {
         if self.is_of_some_keys() {
             return if policy.may_allow_some(&asked) { Truth::True } else { Truth::False };
         }
-        match policy.allows(&asked) {
-            Truth::False => Truth::False,
-            allowed => allowed.and(self.is_of_bucket_owner()),
-        }
+        policy.allows(&asked).and(self.is_of_bucket_owner())
     }
 
     fn by_bucket_acl(&self) -> Truth {

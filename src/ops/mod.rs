@@ -63,11 +63,9 @@ impl Gateway {
         }
     }
 
-    /// What a bucket may be told.
+    /// Who may do what.
     async fn configure(&self, request: Request) -> Result<Response<Body>, Error> {
-        use crate::access::{Ownership, PublicAccessBlock};
-        use bucket::configuration::{delete, get, put};
-        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are told elsewhere")]
         match request.operation {
             Operation::GetBucketAcl => bucket::acl::get(self, request).await,
             Operation::PutBucketAcl => bucket::acl::put(self, request).await,
@@ -77,6 +75,16 @@ impl Gateway {
             Operation::PutBucketPolicy => bucket::policy::put(self, request).await,
             Operation::DeleteBucketPolicy => bucket::policy::delete(self, request).await,
             Operation::GetBucketPolicyStatus => bucket::policy::status(self, request).await,
+            _ => self.document(request).await,
+        }
+    }
+
+    /// What a bucket may be told as a document that is shown as it was put.
+    async fn document(&self, request: Request) -> Result<Response<Body>, Error> {
+        use crate::access::{Ownership, PublicAccessBlock};
+        use bucket::configuration::{delete, get, put};
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]
+        match request.operation {
             Operation::GetPublicAccessBlock => get::<PublicAccessBlock>(self, request).await,
             Operation::PutPublicAccessBlock => put::<PublicAccessBlock>(self, request).await,
             Operation::DeletePublicAccessBlock => delete::<PublicAccessBlock>(self, request).await,

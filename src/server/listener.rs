@@ -123,12 +123,12 @@ impl Task {
     }
 }
 
-/// As policies name it. No other version is spoken here.
+/// As policies name it. No older version is spoken here.
 fn version(spoken: Option<ProtocolVersion>) -> Option<&'static str> {
-    match spoken? {
-        ProtocolVersion::TLSv1_2 => Some("1.2"),
-        ProtocolVersion::TLSv1_3 => Some("1.3"),
-        _ => None,
+    if spoken == Some(ProtocolVersion::TLSv1_2) {
+        Some("1.2")
+    } else {
+        spoken.filter(|spoken| *spoken == ProtocolVersion::TLSv1_3).map(|_| "1.3")
     }
 }
 

@@ -43,7 +43,7 @@ async fn what_is_empty_is_an_empty_document() {
         assert_eq!(namespace, Some("http://s3.amazonaws.com/doc/2006-03-01/"));
     }
     let status = client.get(&format!("/{bucket}")).query("policyStatus", "").ok().await.xml();
-    assert_eq!(status.at("IsPublic"), "FALSE");
+    assert_eq!(status.at("IsPublic"), "false");
     let payer = client.get(&format!("/{bucket}")).query("requestPayment", "").ok().await.xml();
     assert_eq!(payer.at("Payer"), "BucketOwner");
     let uploads = client.get(&format!("/{bucket}")).query("uploads", "").ok().await.xml();

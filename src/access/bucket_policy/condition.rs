@@ -181,10 +181,10 @@ impl Condition {
         if values.is_empty() {
             // Without a value nothing equals, and everything differs.
             return Truth::of(match (self.quantifier, test) {
-                (Quantifier::All, _) => true,
-                (Quantifier::Any, _) => self.if_exists,
-                (Quantifier::One, Test::IsNot(_)) => true,
-                (Quantifier::One, Test::Is(_) | Test::Null(_)) => self.if_exists,
+                (Quantifier::All, _) | (Quantifier::One, Test::IsNot(_)) => true,
+                (Quantifier::Any, _) | (Quantifier::One, Test::Is(_) | Test::Null(_)) => {
+                    self.if_exists
+                }
             });
         }
         let matches = |value: &Cow<'_, str>| match test {

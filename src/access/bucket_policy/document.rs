@@ -53,71 +53,75 @@ struct Unique<V>(BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Names<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Names<V> {
-            type Value = Unique<V>;
+        from.deserialize_map(Names(PhantomData))
+    }
+}
 
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
+struct Names<V>(PhantomData<V>);
 
-            fn visit_map<M: MapAccess<'de>>(self, mut from: M) -> Result<Unique<V>, M::Error> {
-                let mut all = BTreeMap::new();
-                while let Some((name, value)) = from.next_entry::<String, V>()? {
-                    if all.insert(name, value).is_some() {
-                        return Err(M::Error::custom("a name is there twice"));
-                    }
-                }
-                Ok(Unique(all))
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Names<V> {
+    type Value = Unique<V>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut from: M) -> Result<Unique<V>, M::Error> {
+        let mut all = BTreeMap::new();
+        while let Some((name, value)) = from.next_entry::<String, V>()? {
+            if all.insert(name, value).is_some() {
+                return Err(M::Error::custom("a name is there twice"));
             }
         }
-        from.deserialize_map(Names(PhantomData))
+        Ok(Unique(all))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Either<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
-            type Value = OneOrMany<T>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("one or a list")
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, mut from: S) -> Result<OneOrMany<T>, S::Error> {
-                let mut all = Vec::new();
-                while let Some(one) = from.next_element()? {
-                    all.push(one);
-                }
-                Ok(OneOrMany(all))
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, from: M) -> Result<OneOrMany<T>, M::Error> {
-                one(MapAccessDeserializer::new(from))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
-                one(text.into_deserializer())
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<OneOrMany<T>, E> {
-                one(value.into_deserializer())
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<OneOrMany<T>, E> {
-                one(number.into_deserializer())
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<OneOrMany<T>, E> {
-                one(number.into_deserializer())
-            }
-
-            fn visit_f64<E: Error>(self, number: f64) -> Result<OneOrMany<T>, E> {
-                one(number.into_deserializer())
-            }
-        }
         from.deserialize_any(Either(PhantomData))
+    }
+}
+
+struct Either<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("one or a list")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut from: S) -> Result<OneOrMany<T>, S::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = from.next_element()? {
+            all.push(one);
+        }
+        Ok(OneOrMany(all))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, from: M) -> Result<OneOrMany<T>, M::Error> {
+        one(MapAccessDeserializer::new(from))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
+        one(text.into_deserializer())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<OneOrMany<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<OneOrMany<T>, E> {
+        one(number.into_deserializer())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<OneOrMany<T>, E> {
+        one(number.into_deserializer())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<OneOrMany<T>, E> {
+        one(number.into_deserializer())
     }
 }
 
@@ -127,62 +131,66 @@ fn one<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<OneOrM
 
 impl<'de> Deserialize<'de> for Principals {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Kinds;
-        impl<'de> Visitor<'de> for Kinds {
-            type Value = Principals;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("\"*\" or an object")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Principals, E> {
-                Ok(Principals(vec![("AWS".to_owned(), text.to_owned())]))
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, from: M) -> Result<Principals, M::Error> {
-                let kinds =
-                    Unique::<OneOrMany<String>>::deserialize(MapAccessDeserializer::new(from))?;
-                let named = kinds.0.into_iter().flat_map(|(kind, names)| {
-                    names.0.into_iter().map(move |name| (kind.clone(), name))
-                });
-                Ok(Principals(named.collect()))
-            }
-        }
         from.deserialize_any(Kinds)
+    }
+}
+
+struct Kinds;
+
+impl<'de> Visitor<'de> for Kinds {
+    type Value = Principals;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("\"*\" or an object")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Principals, E> {
+        Ok(Principals(vec![("AWS".to_owned(), text.to_owned())]))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, from: M) -> Result<Principals, M::Error> {
+        let kinds = Unique::<OneOrMany<String>>::deserialize(MapAccessDeserializer::new(from))?;
+        let named = kinds
+            .0
+            .into_iter()
+            .flat_map(|(kind, names)| names.0.into_iter().map(move |name| (kind.clone(), name)));
+        Ok(Principals(named.collect()))
     }
 }
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct AsText;
-        impl Visitor<'_> for AsText {
-            type Value = Scalar;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a text, a number, true or false")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar(text.to_owned()))
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar(number.to_string()))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
-                Ok(Scalar(number.to_string()))
-            }
-
-            fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
-                Ok(Scalar(number.to_string()))
-            }
-        }
         from.deserialize_any(AsText)
+    }
+}
+
+struct AsText;
+
+impl Visitor<'_> for AsText {
+    type Value = Scalar;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a text, a number, true or false")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar(text.to_owned()))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar(number.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
+        Ok(Scalar(number.to_string()))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Fault;
 use super::condition::{Condition, Facts, Truth};
 use super::principal::{Named, Principals};
-use crate::access::action::{Action, Level};
+use crate::access::action::Action;
 use crate::access::directory::Directory;
 use crate::access::pattern;
 use crate::s3::names::BucketName;
@@ -119,15 +119,14 @@ impl Statement {
         if !self.means(asked) || !self.resources.mean(asked.bucket, asked.key) {
             return Truth::False;
         }
-        let mut conditions = self.conditions.iter();
-        conditions
-            .try_fold(Truth::True, |so_far, condition| {
-                match so_far.and(condition.holds(&asked.facts)) {
-                    Truth::False => Err(Truth::False),
-                    other => Ok(other),
-                }
-            })
-            .unwrap_or_else(|no| no)
+        let mut all = Truth::True;
+        for condition in &self.conditions {
+            all = all.and(condition.holds(&asked.facts));
+            if all == Truth::False {
+                break;
+            }
+        }
+        all
     }
 
     /// Could it be about some key of the bucket? Its conditions are not asked.
@@ -227,11 +226,10 @@ impl Resources {
 
 /// May conditions on an action look at the tags of the object?
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others may not")]
 pub(in crate::access) fn looks_at_tags(action: Action) -> bool {
-    matches!(action.level(), Level::Object)
-        && match action {
-            Action::GetObject
+    matches!(
+        action,
+        Action::GetObject
             | Action::GetObjectVersion
             | Action::GetObjectAttributes
             | Action::GetObjectVersionAttributes
@@ -244,7 +242,6 @@ pub(in crate::access) fn looks_at_tags(action: Action) -> bool {
             | Action::PutObjectTagging
             | Action::PutObjectVersionTagging
             | Action::DeleteObjectTagging
-            | Action::DeleteObjectVersionTagging => true,
-            _ => false,
-        }
+            | Action::DeleteObjectVersionTagging
+    )
 }

@@ -72,8 +72,7 @@ pub(in crate::ops) async fn status(
         && !bucket.rules().has_no_acls();
     let mut document = Writer::document("PolicyStatus");
     let is_public = by_acl || (by_policy && !block.restrict_public_buckets);
-    // In capitals, as S3 writes it.
-    document.text("IsPublic", if is_public { "TRUE" } else { "FALSE" });
+    document.flag("IsPublic", is_public);
     Response::builder()
         .status(StatusCode::OK)
         .header(header::CONTENT_TYPE, "application/xml")

@@ -161,12 +161,14 @@ async fn get(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response
         Err(Unseen::Refused(error)) => return Err(error),
         Err(Unseen::Azure(error)) => error,
     };
-    match error.kind() {
-        Kind::RangeNotSatisfiable => Err(out_of_range(gateway, reader, read, error).await),
+    Err(if error.kind() == Kind::RangeNotSatisfiable {
+        out_of_range(gateway, reader, read, error).await
+    } else if error.kind() == Kind::ConditionNotMet {
         // It was replaced after it was looked at. What is there now is judged afresh by the client.
-        Kind::ConditionNotMet => Err(Error::new(Code::OperationAborted).caused_by(error)),
-        _ => Err(reader.explain(gateway, error).await),
-    }
+        Error::new(Code::OperationAborted).caused_by(error)
+    } else {
+        reader.explain(gateway, error).await
+    })
 }
 
 fn azure_range(range: ByteRange) -> azure::ByteRange {

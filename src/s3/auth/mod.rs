@@ -71,7 +71,7 @@ pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
-    signed_at: OffsetDateTime,
+    time: OffsetDateTime,
     path_reading: PathReading,
 }
 
@@ -93,7 +93,7 @@ impl Signed {
 
     /// When it was signed, as the signer has it.
     pub fn signed_at(&self) -> OffsetDateTime {
-        self.signed_at
+        self.time
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -142,8 +142,8 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    let signed_at = claim.signed_at();
-    Ok(Some(Signed { key_id, payload, presigned, signed_at, path_reading }))
+    let time = claim.signed_at();
+    Ok(Some(Signed { key_id, payload, presigned, time, path_reading }))
 }
 
 /// A claim about a request, on its way to be proven.
