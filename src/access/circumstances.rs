@@ -22,10 +22,33 @@ pub struct Connection {
 /// How a request was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// In the query.
-    pub presigned: bool,
-    /// When.
-    pub signed_at: OffsetDateTime,
+    /// Where the signature stands.
+    pub door: Door,
+    /// By which algorithm.
+    pub algorithm: &'static str,
+    /// When, if it says so.
+    pub signed_at: Option<OffsetDateTime>,
+}
+
+/// Where a signature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// In the header.
+    Header,
+    /// In the query: a presigned URL.
+    Query,
+    /// In a form.
+    Form,
+}
+
+impl Door {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Header => "REST-HEADER",
+            Self::Query => "REST-QUERY-STRING",
+            Self::Form => "POST",
+        }
+    }
 }
 
 /// All that conditions may look at, by the names of their keys in lower case.
@@ -84,12 +107,11 @@ impl Circumstances {
         values.extend(connection.source.map(|source| ("aws:sourceip", source.to_string())));
         values.push(("aws:epochtime", now.unix_timestamp().to_string()));
         values.extend(now.format(&Rfc3339).ok().map(|now| ("aws:currenttime", now)));
-        if let Some(Signature { presigned, signed_at }) = signature {
-            let door = if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
-            values.push(("s3:authtype", door.to_owned()));
-            values.push(("s3:signatureversion", "AWS4-HMAC-SHA256".to_owned()));
-            let age = (now - signed_at).whole_milliseconds().max(0);
-            values.push(("s3:signatureage", age.to_string()));
+        if let Some(Signature { door, algorithm, signed_at }) = signature {
+            values.push(("s3:authtype", door.name().to_owned()));
+            values.push(("s3:signatureversion", algorithm.to_owned()));
+            let age = signed_at.map(|signed_at| (now - signed_at).whole_milliseconds().max(0));
+            values.extend(age.map(|age| ("s3:signatureage", age.to_string())));
         }
         let request_tags = headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
         let request_tags = request_tags.map(read_tags).unwrap_or_default();
@@ -161,7 +183,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use time::macros::datetime;
 
-    use super::{Circumstances, Connection, HEADERS, PARAMETERS, Signature, is_known};
+    use super::{Circumstances, Connection, Door, HEADERS, PARAMETERS, Signature, is_known};
     use crate::s3::query::Query;
 
     fn read(headers: &[(&'static str, &str)], query: &str) -> Circumstances {
@@ -172,8 +194,9 @@ mod tests {
         let connection =
             Connection { source: Some([192, 0, 2, 7].into()), secure: true, tls: Some("1.3") };
         let now = datetime!(2026-11-22 06:00:10 UTC);
-        let signed_at = datetime!(2026-11-22 06:00:00 UTC);
-        let signature = Some(Signature { presigned: true, signed_at });
+        let signed_at = Some(datetime!(2026-11-22 06:00:00 UTC));
+        let algorithm = "AWS4-HMAC-SHA256";
+        let signature = Some(Signature { door: Door::Query, algorithm, signed_at });
         Circumstances::read(&headers, &Query::parse(query).unwrap(), connection, signature, now)
     }
 

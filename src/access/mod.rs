@@ -27,6 +27,6 @@ pub use authorise::{
 pub use block::{Ownership, PublicAccessBlock};
 pub use bucket_policy::{BucketPolicy, POLICY_BYTES_MAX};
 pub use caller::Caller;
-pub use circumstances::{Circumstances, Connection, Signature};
+pub use circumstances::{Circumstances, Connection, Door, Signature};
 pub use directory::{Directory, Fault, NewKey, NewUser, Role, User};
 pub use policy::NewStatement;

@@ -16,6 +16,7 @@ use azure_identity as identity;
 
 use super::credential::Credential;
 use super::entra_http::EntraHttp;
+use super::entra_kept::Kept;
 use super::settings::WireSettings;
 use super::store::SetupError;
 
@@ -76,7 +77,7 @@ pub fn entra(from: &EntraSettings, wire: &WireSettings) -> Result<Credential, Se
         }
         Which::Surroundings { client } => Chain::new(managed(client, options), azure_cli()?),
     };
-    Ok(Credential::Token(credential))
+    Ok(Credential::Token(Kept::new(credential, wire.clock)))
 }
 
 enum Which<'a> {

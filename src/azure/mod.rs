@@ -29,6 +29,7 @@ mod encoding;
 mod endpoint;
 mod entra;
 mod entra_http;
+mod entra_kept;
 mod error;
 mod headers;
 mod listing;

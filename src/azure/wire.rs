@@ -79,6 +79,24 @@ impl BlobStore {
         }
     }
 
+    /// Waits until a question that harms nobody when it is asked twice may be asked again, whose
+    /// `attempt` (from 1) failed so; false: it has failed. The same rules and the same budget hold as
+    /// for what the door asks again itself.
+    pub async fn again(&self, error: &BlobError, attempt: u32) -> bool {
+        self.wait_for_next(error, Effect::None, attempt).await
+    }
+
+    async fn wait_for_next(&self, error: &BlobError, effect: Effect, attempt: u32) -> bool {
+        let settings = &self.settings().retry;
+        match retry::decide(error, effect, attempt, settings, fastrand::f64()) {
+            Some(wait) if self.shared.budget.withdraw() => {
+                tokio::time::sleep(wait).await;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// One attempt: an answer of the 200s, or an error.
     async fn attempt(&self, call: &Call, number: u32) -> Result<Response<Incoming>, BlobError> {
         let progress = Arc::new(Progress::default());
@@ -202,16 +220,11 @@ impl<'a> Attempts<'a> {
 
     /// Waits for the next attempt, or gives the error back: there is none.
     async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
-        let settings = &self.store.settings().retry;
-        let wait = retry::decide(&error, self.effect, self.number, settings, fastrand::f64());
-        match wait {
-            Some(wait) if self.store.shared.budget.withdraw() => {
-                tokio::time::sleep(wait).await;
-                self.number += 1;
-                Ok(())
-            }
-            Some(_) | None => Err(error),
+        if !self.store.wait_for_next(&error, self.effect, self.number).await {
+            return Err(error);
         }
+        self.number += 1;
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ use crate::ops::documents::DocumentCache;
 use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
 use crate::s3::body::{self, Body};
+use crate::s3::form::Reply;
 use crate::s3::operation::Operation;
 use crate::s3::payload::{CheckedBody, Md5, Promised, read_document};
 use crate::s3::query::Query;
@@ -118,6 +119,8 @@ pub struct Request {
     pub caller: Caller,
     /// When it came.
     pub now: OffsetDateTime,
+    /// How a form wants to be answered.
+    pub reply: Option<Reply>,
 }
 
 impl std::fmt::Debug for Request {

@@ -274,6 +274,12 @@ impl Reader {
         }
     }
 
+    /// May the caller do this as well to what it has looked at?
+    pub(super) fn also(&self, action: Action, found: &Properties) -> Result<(), Error> {
+        let facts = ObjectFacts::read(found);
+        self.place.settle(&self.caller, action, &self.key, &facts).map(|_granted| ())
+    }
+
     /// Its bytes. Where it is likely that they may be read, they are asked for at once, and it is
     /// judged by the head of the answer; else it is looked at first.
     pub(super) async fn read(&self, options: &ReadOptions) -> Result<(Bucket, BlobRead), Unseen> {
@@ -438,6 +444,20 @@ impl Gateway {
         let record = location.documents_record(&facts.id);
         let documents = self.documents.get(&location.account.name, store, &record).await;
         documents.map_err(Fault::answer)
+    }
+
+    /// A document of a bucket that is for everybody, whoever asks; none where there is no such bucket.
+    pub(super) async fn told_to_all<D: Document>(
+        &self,
+        name: &BucketName,
+    ) -> Result<Option<Arc<D>>, Error> {
+        let Some(location) = self.accounts().locate(name) else { return Ok(None) };
+        let known = match self.buckets.get(&location).await {
+            Ok(known) if belongs(&known, name, &location) => known,
+            Err(fault) if !matches!(*fault, Fault::Absent) => return Err(fault.answer()),
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        self.documents_of(&location.account.store, &location, &known).await?.get()
     }
 
     /// Where a bucket will be that the caller may create.

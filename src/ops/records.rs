@@ -14,14 +14,14 @@ pub(super) async fn put(
     options: &PutOptions,
 ) -> Result<Written, Failure> {
     let put = || store.put_blob(path, content, Guard::Crc64(content.crc64()), options);
-    match write::commit(store, path, id, put).await {
+    match write::commit(store, path, (id, &options.conditions), put).await {
         Err(Failure::Azure(error)) if error.kind() == Kind::NoSuchContainer => {
             match store.create_container(&path.container, &Metadata::new()).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == Kind::ContainerExists => {}
                 Err(error) => return Err(error.into()),
             }
-            write::commit(store, path, id, put).await
+            write::commit(store, path, (id, &options.conditions), put).await
         }
         other => other,
     }

@@ -29,6 +29,9 @@ const REFUSED: &[(&str, When)] = &[
     ("x-amz-rename-source*", When::Always),
 ];
 
+/// The ciphers that S3 knows; those with keys of KMS are refused above.
+const ALGORITHMS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
+
 /// What S3 itself says of a lock on an object in a bucket that has none.
 const LOCKS: &[&str] = &[
     "x-amz-object-lock-mode",
@@ -42,6 +45,13 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
     if request.payload.is_streaming() && !request.operation.takes_object_bytes() {
         return Err(Error::new(Code::InvalidRequest)
             .message("aws-chunked encoding is not supported for this operation."));
+    }
+    if let Some(algorithm) = headers::text(headers, &headers::SERVER_SIDE_ENCRYPTION)?
+        && !ALGORITHMS.contains(&algorithm)
+    {
+        return Err(Error::new(Code::InvalidEncryptionAlgorithmError)
+            .detail("ArgumentName", headers::SERVER_SIDE_ENCRYPTION.as_str())
+            .detail("ArgumentValue", algorithm));
     }
     for name in headers.keys().map(http::HeaderName::as_str) {
         let row = REFUSED.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {

@@ -30,6 +30,7 @@ names! {
     MISSING_META = "x-amz-missing-meta";
     MP_OBJECT_SIZE = "x-amz-mp-object-size";
     MP_PARTS_COUNT = "x-amz-mp-parts-count";
+    OBJECT_ATTRIBUTES = "x-amz-object-attributes";
     OBJECT_OWNERSHIP = "x-amz-object-ownership";
     REQUEST_ID = "x-amz-request-id";
     SERVER_SIDE_ENCRYPTION = "x-amz-server-side-encryption";

@@ -59,8 +59,10 @@ operations! {
     ListObjectVersions Answered;
     // Objects.
     PutObject Answered;
+    PostObject Answered;
     GetObject Answered;
     HeadObject Answered;
+    GetObjectAttributes Answered;
     DeleteObject Answered;
     DeleteObjects Answered;
     CopyObject Answered;
@@ -95,14 +97,14 @@ operations! {
     PutBucketAcl Answered;
     PutBucketPolicy Answered;
     DeleteBucketPolicy Answered;
-    PutBucketCors Refused;
-    DeleteBucketCors Refused;
-    PutBucketLifecycleConfiguration Refused;
-    DeleteBucketLifecycle Refused;
-    PutBucketTagging Refused;
-    DeleteBucketTagging Refused;
-    PutBucketEncryption Refused;
-    DeleteBucketEncryption Refused;
+    PutBucketCors Answered;
+    DeleteBucketCors Answered;
+    PutBucketLifecycleConfiguration Answered;
+    DeleteBucketLifecycle Answered;
+    PutBucketTagging Answered;
+    DeleteBucketTagging Answered;
+    PutBucketEncryption Answered;
+    DeleteBucketEncryption Answered;
     PutBucketWebsite Refused;
     DeleteBucketWebsite Refused;
     PutBucketReplication Refused;
@@ -111,9 +113,9 @@ operations! {
     DeletePublicAccessBlock Answered;
     PutBucketOwnershipControls Answered;
     DeleteBucketOwnershipControls Answered;
-    PutBucketRequestPayment Refused;
-    PutBucketLogging Refused;
-    PutBucketNotificationConfiguration Refused;
+    PutBucketRequestPayment Answered;
+    PutBucketLogging Answered;
+    PutBucketNotificationConfiguration Answered;
     PutBucketAccelerateConfiguration Refused;
     PutBucketVersioning Refused;
     PutObjectLockConfiguration Refused;
@@ -148,7 +150,6 @@ operations! {
     PutObjectAcl Answered;
     PutObjectTagging Refused;
     DeleteObjectTagging Refused;
-    GetObjectAttributes Refused;
     GetObjectLegalHold Refused;
     PutObjectLegalHold Refused;
     GetObjectRetention Refused;
@@ -158,7 +159,6 @@ operations! {
     SelectObjectContent Refused;
     RenameObject Refused;
     UpdateObjectEncryption Refused;
-    PostObject Refused;
     WriteGetObjectResponse Refused;
 }
 
@@ -198,6 +198,21 @@ impl Operation {
     /// Does the operation store a body of bytes, rather than read a document or nothing?
     pub fn takes_object_bytes(self) -> bool {
         matches!(self, Self::PutObject | Self::UploadPart)
+    }
+
+    /// Does its answer say how the object is encrypted?
+    pub fn says_encryption(self) -> bool {
+        matches!(
+            self,
+            Self::PutObject
+                | Self::CopyObject
+                | Self::GetObject
+                | Self::HeadObject
+                | Self::CreateMultipartUpload
+                | Self::UploadPart
+                | Self::UploadPartCopy
+                | Self::CompleteMultipartUpload
+        )
     }
 }
 
@@ -259,6 +274,11 @@ const OBJECT: &[Row] = &[
     ("uploads", [None, None, None, Some(Op::CreateMultipartUpload)]),
 ];
 
+/// Does a parameter of this name make another operation of a request?
+pub fn is_subresource(name: &str) -> bool {
+    BUCKET.iter().chain(OBJECT).any(|(known, _)| *known == name)
+}
+
 /// The one sub-resource that `query` names; two of them contradict each other.
 fn subresource(rows: &'static [Row], query: &Query) -> Result<Option<&'static Row>, Error> {
     let mut found = rows.iter().filter(|(name, _)| query.has(name));
@@ -297,6 +317,8 @@ fn on_bucket(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
         "PUT" => Ok(Op::CreateBucket),
         "DELETE" => Ok(Op::DeleteBucket),
         "POST" if is_form(headers) => Ok(Op::PostObject),
+        "POST" => Err(Error::new(Code::PreconditionFailed)
+            .detail("Condition", "Bucket POST must be of the enclosure-type multipart/form-data")),
         _ => Err(Error::new(Code::MethodNotAllowed).detail("ResourceType", "BUCKET")),
     }
 }
@@ -437,7 +459,7 @@ mod tests {
     fn what_contradicts_itself_or_does_not_exist_is_refused() {
         assert_eq!(operation("GET /photos?acl&policy"), Err(Code::InvalidArgument));
         assert_eq!(operation("POST /"), Err(Code::MethodNotAllowed));
-        assert_eq!(operation("POST /photos"), Err(Code::MethodNotAllowed));
+        assert_eq!(operation("POST /photos"), Err(Code::PreconditionFailed));
         assert_eq!(operation("HEAD /photos?acl"), Err(Code::MethodNotAllowed));
         assert_eq!(operation("PATCH /photos/a"), Err(Code::MethodNotAllowed));
         assert_eq!(operation("GET /photos?list-type=3"), Err(Code::InvalidArgument));

@@ -52,7 +52,7 @@ impl Domains {
     }
 
     /// The label of a virtual host: the bucket in front of one of the domains, if there is one.
-    fn bucket_of(&self, host: &str) -> Option<String> {
+    pub fn bucket_of(&self, host: &str) -> Option<String> {
         let host = without_port(host).to_ascii_lowercase();
         for domain in &self.0 {
             if host == *domain {

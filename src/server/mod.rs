@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod dev;
+pub mod form;
 pub mod guarded;
 mod head;
 pub mod health;

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::{Caller, Circumstances, Signature};
+use crate::access::{Caller, Circumstances, Connection, Door, Signature};
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -31,6 +31,7 @@ use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
 use crate::server::config::Cidr;
+use crate::server::form::{self, Gate};
 use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
@@ -103,14 +104,15 @@ async fn handle(
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
-    let outcome = match Arc::clone(&hall.room).try_acquire_owned() {
+    let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);
-            run(&hall, &head, body, now, &mut seen).await
+            let outcome = run(&hall, &head, body, now, &mut seen).await;
+            (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {
             hall.front.metrics.shed("in_flight");
-            Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into()))
+            (Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into())), None)
         }
     };
     let mut answer = match outcome {
@@ -120,6 +122,9 @@ async fn handle(
             answer::error(&error, head.uri.path(), seen.id())
         }
     };
+    if let Some(cors) = cors {
+        answer.headers_mut().extend(cors);
+    }
     if !unread.settle(head.headers.contains_key(header::EXPECT)).await {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -145,6 +150,15 @@ async fn health(health: &Health, path: &str) -> Option<Response<Body>> {
     Some(answer)
 }
 
+/// What a browser may do with the answer, be it an error or not; a preflight has been told already.
+async fn cors(front: &Front, head: &Parts) -> Option<HeaderMap> {
+    if head.method == Method::OPTIONS || !head.headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let target = target::read(host(head), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
+    front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers).await
+}
+
 /// The address, the gate, the name, the operation.
 async fn run(
     hall: &Hall,
@@ -160,8 +174,9 @@ async fn run(
     let query = Query::parse(raw_query.unwrap_or_default())?;
     seen.aims(&target);
     if head.method == Method::OPTIONS {
+        // A browser asks without credentials what other origins may do.
         seen.is(Operation::CorsPreflight);
-        preflight(head)?;
+        return front.gateway.preflight(target.bucket(), &head.headers).await;
     }
     let signed = authenticate(hall, head, now).inspect_err(|error| {
         front.metrics.auth_failure(error.code().name());
@@ -172,7 +187,7 @@ async fn run(
     };
     seen.comes_from(&signed.caller);
     let mut headers = head.headers.clone();
-    if signed.signature.is_some_and(|signature| signature.presigned) {
+    if signed.signature.is_some_and(|signature| signature.door == Door::Query) {
         hoist(&query, &mut headers)?;
     }
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
@@ -189,24 +204,40 @@ async fn run(
         payload: signed.payload,
         caller: signed.caller.asking(circumstances),
         now,
+        reply: None,
+    };
+    let request = if operation == Operation::PostObject {
+        admit_form(hall, request, connection, seen).await?
+    } else {
+        request
     };
     front.gateway.dispatch(request).await
+}
+
+/// A form says who sends it, and for which key, only in its body.
+async fn admit_form(
+    hall: &Hall,
+    request: Request,
+    connection: Connection,
+    seen: &mut Seen,
+) -> Result<Request, Error> {
+    let front = &hall.front;
+    let users = front.gateway.users();
+    let gate = Gate { users: &users, rules: &front.rules, signing_keys: &hall.signing_keys };
+    let request = form::admit(request, gate, connection).await.inspect_err(|error| {
+        if error.status() == StatusCode::FORBIDDEN {
+            front.metrics.auth_failure(error.code().name());
+        }
+    })?;
+    seen.aims(&request.target);
+    seen.comes_from(&request.caller);
+    Ok(request)
 }
 
 /// The host that a request names.
 fn host(head: &Parts) -> &str {
     let header = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| head.uri.host()).unwrap_or_default()
-}
-
-/// A browser asks without credentials what other origins may do.
-fn preflight(head: &Parts) -> Result<(), Error> {
-    let origin = head.headers.contains_key(header::ORIGIN);
-    if origin && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
-        return Err(Error::new(Code::AccessForbidden));
-    }
-    Err(Error::new(Code::InvalidRequest)
-        .message("Insufficient information. Origin request header needed."))
 }
 
 /// The parameters of a presigned URL that are its signature, and headers of nothing.
@@ -247,8 +278,10 @@ struct Authentic {
 }
 
 fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authentic, Error> {
+    let virtual_bucket = hall.front.domains.bucket_of(host(head));
     let request = RequestHead {
         method: &head.method,
+        virtual_bucket: virtual_bucket.as_deref(),
         raw_path: head.uri.path(),
         raw_query: head.uri.query(),
         headers: &head.headers,
@@ -259,14 +292,15 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
             caller: users.caller(&signed)?,
             payload: signed.payload(),
             signature: Some(Signature {
-                presigned: signed.presigned(),
+                door: if signed.presigned() { Door::Query } else { Door::Header },
+                algorithm: signed.algorithm(),
                 signed_at: signed.signed_at(),
             }),
             path_reading: signed.path_reading(),
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
-            payload: Payload::of_anonymous(&head.headers)?,
+            payload: Payload::of_unsigned(&head.headers)?,
             signature: None,
             path_reading: PathReading::AsSent,
         }),

@@ -46,6 +46,13 @@ pub enum Action {
     HoldAnswer(Gate),
 }
 
+impl Action {
+    /// It is an answer, rather than something that befalls a connection.
+    fn is_answer(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::TimedOut | Self::TimedOutAfterDoing | Self::Refuse(..))
+    }
+}
+
 impl Fault {
     /// Whatever is asked meets it, once.
     pub fn new(action: Action) -> Self {
@@ -159,11 +166,23 @@ impl Faults {
 
     /// What this request meets: the first fault that is meant for it.
     pub(crate) fn meet(&self, operation: Operation, ask: &Ask) -> Option<Action> {
+        self.first(|fault| fault.meets(operation, ask))
+    }
+
+    /// The same of a request in a batch, which has an answer, but no connection of its own. A fault that
+    /// names no operation is meant for the batch.
+    pub(crate) fn meet_answered(&self, operation: Operation, ask: &Ask) -> Option<Action> {
+        self.first(|fault| {
+            fault.operation.is_some() && fault.action.is_answer() && fault.meets(operation, ask)
+        })
+    }
+
+    fn first(&self, meets: impl Fn(&Fault) -> bool) -> Option<Action> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let mut all = write(&self.all);
-        for fault in all.iter_mut().filter(|fault| fault.meets(operation, ask)) {
+        for fault in all.iter_mut().filter(|fault| meets(fault)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else if fault.times > 0 {

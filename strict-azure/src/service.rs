@@ -18,7 +18,7 @@ use crate::state::{Container, ETag, Store, read};
 use crate::upload::Upload;
 
 /// The newest version of the API that the service's documentation has.
-const VERSION_MAX: &str = "2026-06-06";
+const VERSION_MAX: &str = "2026-12-06";
 const VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2026-02-06");
 
 /// The server's whole state.
@@ -206,9 +206,22 @@ impl Service {
         }
     }
 
-    /// One request of a batch: no faults of its own, no common headers.
+    /// One request of a batch: no common headers, and of faults those that are an answer.
     pub(crate) fn perform_batched(&self, ask: &Ask) -> Outcome {
         let operation = Operation::of(ask)?;
+        match self.faults.meet_answered(operation, ask) {
+            Some(Action::Busy(seconds)) => Err(busy(seconds)),
+            Some(Action::Refuse(status, code)) => Ok(self.scripted(status, &code)),
+            Some(Action::TimedOutAfterDoing) => {
+                self.change_batched(operation, ask)?;
+                Err(refusal::OPERATION_TIMED_OUT.into())
+            }
+            Some(_) => Err(refusal::OPERATION_TIMED_OUT.into()),
+            None => self.change_batched(operation, ask),
+        }
+    }
+
+    fn change_batched(&self, operation: Operation, ask: &Ask) -> Outcome {
         self.authorise(ask, operation)?;
         if operation == Operation::DeleteBlob {
             self.delete_blob(ask)

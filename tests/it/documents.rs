@@ -23,11 +23,11 @@ const KINDS: [(&str, &str, &str, &str); 2] = [
 ];
 const BLOCK: &str = "publicAccessBlock";
 
-fn put(client: &Client, bucket: &str, kind: &str, text: &str) -> Request {
+pub(crate) fn put(client: &Client, bucket: &str, kind: &str, text: &str) -> Request {
     client.put(&format!("/{bucket}")).query(kind, "").body(text)
 }
 
-fn get(client: &Client, bucket: &str, kind: &str) -> Request {
+pub(crate) fn get(client: &Client, bucket: &str, kind: &str) -> Request {
     client.get(&format!("/{bucket}")).query(kind, "")
 }
 

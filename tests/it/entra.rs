@@ -147,6 +147,22 @@ async fn a_token_near_its_end_is_replaced_before_it_ends() {
     assert_eq!(authority.asked().await.len(), 0);
 }
 
+/// F35
+#[tokio::test]
+async fn f35_a_token_that_is_still_good_serves_while_no_new_one_is_to_be_had() {
+    let (authority, _, gateway) = stand().await;
+    // Good for minutes, and so near its end that a new one is asked for.
+    authority.says(Says::Token(200)).await;
+    let client = gateway.admin();
+    let at = path(&bucket(&client).await, "a");
+    for says in [Says::Refused, Says::Nothing] {
+        authority.asked().await;
+        authority.says(says).await;
+        client.put(&at).body("v").ok().await;
+        client.get(&at).ok().await;
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_is_refused_is_our_fault_and_named_by_check() {
     let (authority, variables, gateway) = stand().await;

@@ -18,19 +18,23 @@
 
 mod auth;
 mod buckets;
+mod checksums;
 mod clients;
 mod copy;
+mod cors;
 mod deadlines;
 mod documents;
 mod entra;
 mod errors;
 mod faults;
+mod forms;
 mod harness;
 mod image;
 mod keys;
 mod listing;
 mod metadata;
 mod multidelete;
+mod multidelete_strict;
 mod multipart;
 mod multipart_strict;
 mod native;
@@ -44,3 +48,4 @@ mod status;
 mod streaming;
 mod strict;
 mod tidy;
+mod told;

@@ -258,3 +258,51 @@ async fn c47_azures_own_headers_do_not_pass() {
         }
     }
 }
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html>: every object is
+/// encrypted, and every answer about one says so.
+#[tokio::test]
+async fn every_object_is_said_to_be_encrypted() {
+    use crate::multipart::create;
+    const NAME: &str = "x-amz-server-side-encryption";
+    let (_gateway, client, bucket) = stand().await;
+    let (at, copy) = (path(&bucket, "k"), path(&bucket, "copy"));
+    let source = format!("/{bucket}/k");
+    let put = client.put(&at).header(NAME, "AES256").body("v").ok().await;
+    assert_eq!(put.at(NAME), "AES256");
+    for (what, request) in [
+        ("put, not asked", client.put(&at).body("v")),
+        ("head", client.head(&at)),
+        ("get", client.get(&at)),
+        ("range", client.get(&at).header("range", "bytes=0-0")),
+        ("copy", client.put(&copy).header("x-amz-copy-source", &source)),
+        ("create", client.post(&copy).query("uploads", "").header(NAME, "AES256")),
+    ] {
+        let answer = request.send().await;
+        assert!(matches!(answer.status, 200 | 206), "{what}: {answer:?}");
+        assert_eq!(answer.at(NAME), "AES256", "{what}");
+    }
+    let upload = create(&client, &bucket, "parts").await;
+    let id = upload.id.as_str();
+    let part = client.put(&upload.at).query("uploadId", id).query("partNumber", 1);
+    let part = part.header("x-amz-copy-source", &source).ok().await;
+    assert_eq!(part.at(NAME), "AES256", "copied part");
+    let part = upload.put(&client, 1, b"v").await;
+    let complete = upload.complete(&client, &[part]).ok().await;
+    assert_eq!(complete.at(NAME), "AES256", "complete");
+    assert_eq!(client.head(&upload.at).ok().await.at(NAME), "AES256");
+    // What is about no object, or no success, says nothing of it.
+    for answer in [
+        client.get(&format!("/{bucket}")).send().await,
+        client.get(&path(&bucket, "nothing")).send().await,
+        client.delete(&at).send().await,
+    ] {
+        assert_eq!(answer.header(NAME), None, "{answer:?}");
+    }
+    // Other ciphers: one that S3 has and this gateway has not, and one that nobody has.
+    let with = |value| client.put(&at).header(NAME, value).body("v");
+    with("aws:kms").refused(501, "NotImplemented").await;
+    with("aws:kms:dsse").refused(501, "NotImplemented").await;
+    with("DES").refused(400, "InvalidEncryptionAlgorithmError").await;
+    client.get(&at).refused(404, "NoSuchKey").await;
+}

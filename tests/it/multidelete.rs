@@ -16,7 +16,7 @@ pub(crate) fn request(client: &Client, bucket: &str, document: &str) -> Request 
         .body(document)
 }
 
-fn document(keys: &[&str]) -> String {
+pub(crate) fn document(keys: &[&str]) -> String {
     let objects: String =
         keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
     format!("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{objects}</Delete>")
@@ -144,6 +144,49 @@ async fn c44_each_key_is_authorised() {
         assert_eq!((answer.status, answer.error().as_str()), (403, "AccessDenied"));
     }
     assert_eq!(listed(&alice, &bucket).await, ["minefield", "other/b"]);
+}
+
+/// Each condition is one key's own: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ObjectIdentifier.html>.
+#[tokio::test]
+async fn a_condition_is_judged_for_its_own_key() {
+    let (_gateway, client, bucket) = stand().await;
+    for key in ["plain", "same", "other", "long", "short", "late"] {
+        client.put(&path(&bucket, key)).body(key).ok().await;
+    }
+    let same = md5_hex(b"same");
+    let rows = [
+        ("plain", String::new()),
+        ("same", format!("<ETag>{same}</ETag>")),
+        ("other", format!("<ETag>{same}</ETag>")),
+        ("long", "<Size>4</Size>".to_owned()),
+        ("short", "<Size>4</Size>".to_owned()),
+        ("late", "<LastModifiedTime>Wed, 21 Oct 2015 07:28:00 GMT</LastModifiedTime>".to_owned()),
+        ("never-there", format!("<ETag>{same}</ETag>")),
+    ];
+    let objects: String = rows
+        .iter()
+        .map(|(key, wanted)| format!("<Object><Key>{key}</Key>{wanted}</Object>"))
+        .collect();
+    let document = format!("<Delete>{objects}</Delete>");
+    let answer = request(&client, &bucket, &document).ok().await.xml();
+    assert_eq!(answer.texts("Deleted/Key"), ["plain", "same", "long", "never-there"]);
+    assert_eq!(answer.texts("Error/Key"), ["other", "short", "late"]);
+    assert_eq!(answer.texts("Error/Code"), ["PreconditionFailed"; 3]);
+    assert_eq!(listed(&client, &bucket).await, ["late", "other", "short"]);
+}
+
+/// Keys whose blobs have other names go with the rest, and no neighbour goes with them.
+#[tokio::test]
+async fn keys_that_azure_cannot_keep_are_deleted_together() {
+    let (_gateway, client, bucket) = stand().await;
+    let keys =
+        ["a b", "a+b", "a%20b", "back\\slash", "dot.", "..", "tab\tkey", "f\u{fc}r/\u{1f600}"];
+    for key in keys.iter().copied().chain(["ab", "a/b", "dot", "tabkey"]) {
+        client.put(&path(&bucket, key)).body(key).ok().await;
+    }
+    let answer = request(&client, &bucket, &document(&keys)).ok().await.xml();
+    assert_eq!(answer.texts("Deleted/Key"), keys);
+    assert_eq!(listed(&client, &bucket).await, ["a/b", "ab", "dot", "tabkey"]);
 }
 
 #[tokio::test]

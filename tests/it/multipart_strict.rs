@@ -3,43 +3,22 @@
 
 use std::time::Duration;
 
-use strict_azure::{Action, Fault, Gate, Operation, Seed, StrictAzure};
+use strict_azure::{Action, Fault, Gate, Operation, Seed};
 
-use crate::buckets::bucket;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Client, Gateway, PATIENCE, md5_hex, noise, path, spawn, strict_with};
+use crate::harness::stand::{Stand, arrived};
+use crate::harness::{md5_hex, noise, path, spawn};
 use crate::multipart::{MIN, Part, Upload, check, composite, create};
 
-struct Stand {
-    azure: StrictAzure,
-    gateway: Gateway,
-    client: Client,
-    bucket: String,
-}
-
-/// A gateway that is warm, over a strict Azure of its own.
+/// A stand whose gateway has probed what its backend can do.
 async fn stand(change: impl FnOnce(&mut strict_azure::Options)) -> Stand {
-    let azure = strict_with(change);
-    let gateway = Gateway::with(|settings| {
-        settings.azure = azure.endpoint();
-        settings.cache_ttl = "1m";
-    });
-    let gateway = gateway.await;
-    let client = gateway.client(ALICE);
-    let bucket = bucket(&client).await;
-    create(&client, &bucket, "warm").await.put(&client, 1, b"x").await;
-    azure.reset_counts();
-    Stand { azure, gateway, client, bucket }
+    let stand = Stand::open(change).await;
+    create(&stand.client, &stand.bucket, "warm").await.put(&stand.client, 1, b"x").await;
+    stand.azure.reset_counts();
+    stand
 }
 
 impl Stand {
-    /// What has been asked since the last time.
-    fn asked(&self) -> Vec<(Operation, u64)> {
-        let counts = self.azure.counts();
-        self.azure.reset_counts();
-        counts.into_iter().filter(|(_, count)| *count > 0).collect()
-    }
-
     /// An upload of two parts, and the bytes of its object.
     async fn upload(&self, key: &str) -> (Upload, Vec<Part>, Vec<u8>) {
         let upload = create(&self.client, &self.bucket, key).await;
@@ -47,12 +26,6 @@ impl Stand {
         let two = upload.put(&self.client, 2, b"x").await;
         (upload, vec![one, two], [&noise(MIN)[..], b"x"].concat())
     }
-}
-
-/// Waits until a request stands at the gate.
-async fn arrived(gate: &Gate) {
-    let arrived = tokio::time::timeout(PATIENCE, gate.arrived()).await;
-    arrived.expect("a request arrives");
 }
 
 #[tokio::test]
@@ -131,11 +104,7 @@ async fn f12_completes_of_two_uploads_of_one_key_at_once_both_succeed() {
     let stand = stand(|_| {}).await;
     let (a, a_parts, bytes) = stand.upload("k").await;
     let (b, b_parts, _) = stand.upload("k").await;
-    let replica = Gateway::with(|settings| {
-        settings.azure = stand.azure.endpoint();
-        settings.system_container.clone_from(&stand.gateway.system_container);
-    });
-    let other = replica.await;
+    let other = stand.replica().await;
     let (one, two) = (
         spawn(a.complete(&stand.client, &a_parts).send()),
         spawn(b.complete(&other.client(ALICE), &b_parts).send()),

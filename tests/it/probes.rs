@@ -18,7 +18,6 @@ async fn what_is_not_there_has_its_own_code() {
         ("object-lock", "ObjectLockConfigurationNotFoundError"),
         ("ownershipControls", "OwnershipControlsNotFoundError"),
         ("publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
-        ("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
     ] {
         let request = client.get(&format!("/{bucket}")).query(probe, "");
         let error = request.refused(404, code).await.xml();

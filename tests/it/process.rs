@@ -3,24 +3,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::time::timeout;
-
+use crate::harness::program::{Bluebucket, CANARY, write_private};
 use crate::harness::wire::Wire;
 use crate::harness::{
-    Answer, Client, PATIENCE, azurite, azurite_address, noise, now, path, spawn, unique,
+    Answer, Client, PATIENCE, azurite, azurite_address, noise, now, path, unique,
 };
 
-/// A word that must stand in no output and no log.
-const CANARY: &str = "canary-secret-0123456789";
 /// How often something that takes its time is asked about.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -96,7 +87,7 @@ async fn config_print_masks_secrets_and_names_origins() {
 async fn dev_prints_lines_that_work() {
     let program = Bluebucket::new();
     let url = format!("http://{}", azurite_address());
-    let data = program.folder.path().join("data");
+    let data = program.folder().join("data");
     let dev = [
         "dev",
         "--with-azurite",
@@ -123,7 +114,7 @@ async fn dev_prints_lines_that_work() {
         assert!(pasted.contains(remedy), "{pasted}");
     }
     let address = endpoint.strip_prefix("http://").unwrap().parse().unwrap();
-    let client = client(address, &id, &secret);
+    let client = Client::of(address, &id, &secret);
     round_trip(&client).await;
     // Its base domain is localhost.
     let bucket = unique("dev");
@@ -229,7 +220,7 @@ async fn users_come_and_go_without_a_restart() {
     let file = program.config();
     let running = program.serve().await;
     let status = async |(_, id, secret): (&str, &str, &str)| {
-        client(running.s3, id, secret).get("/").send().await.status
+        Client::of(running.s3, id, secret).get("/").send().await.status
     };
     assert_eq!(status(one).await, 200);
     assert_eq!(status(two).await, 403);
@@ -336,11 +327,6 @@ fn replace(file: &Path, text: &str) {
     fs::rename(new, file).unwrap();
 }
 
-fn write_private(file: &Path, text: &str) {
-    fs::write(file, text).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
 /// Asks again and again until it holds.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = now() + PATIENCE;
@@ -355,15 +341,6 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn client(address: SocketAddr, id: &str, secret: &str) -> Client {
-    Client {
-        address,
-        host: address.to_string(),
-        tls: None,
-        credentials: Some((id.to_owned(), secret.to_owned())),
-    }
-}
-
 /// As Content-MD5 has it.
 fn md5_of(bytes: &[u8]) -> String {
     use md5::Digest as _;
@@ -375,198 +352,4 @@ async fn plain(address: SocketAddr, path: &str) -> Answer {
     let mut wire = Wire::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     wire.exchange(request.as_bytes(), "GET").await.unwrap()
-}
-
-/// The executable, and the environment that it will see: nothing of ours but PATH.
-struct Bluebucket {
-    folder: TempDir,
-    environment: Vec<(String, String)>,
-}
-
-impl Bluebucket {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
-    }
-
-    fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Over the Azurite of the tests.
-    fn azure(self) -> Self {
-        let connection = azurite().connection_string();
-        self.env("AZURE_STORAGE_CONNECTION_STRING", &connection)
-            .env("BLUEBUCKET_SYSTEM_CONTAINER", &unique("sys"))
-    }
-
-    /// With the one user of the environment, whose secret is the canary.
-    fn user(self) -> Self {
-        self.env("BLUEBUCKET_ACCESS_KEY_ID", "AKENVIRONMENT")
-            .env("BLUEBUCKET_SECRET_ACCESS_KEY", CANARY)
-    }
-
-    /// With a configuration file.
-    fn file(self, text: &str) -> Self {
-        write_private(&self.config(), text);
-        let path = self.config().to_str().unwrap().to_owned();
-        self.env("BLUEBUCKET_CONFIG", &path)
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("bluebucket.toml")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bluebucket"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", crate::harness::environment("PATH").unwrap_or_default())
-            .env("HOME", self.folder.path())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
-
-    /// Runs a command to its end.
-    async fn run(&self, arguments: &[&str]) -> Said {
-        let output = timeout(PATIENCE, self.command(arguments).output());
-        let output = output.await.expect("the command ends").unwrap();
-        Said {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Starts a command that does not end by itself.
-    fn start(&self, arguments: &[&str]) -> Started {
-        let mut child = self.command(arguments).spawn().unwrap();
-        let out = lines(child.stdout.take().unwrap());
-        let err = lines(child.stderr.take().unwrap());
-        Started { child, out, err }
-    }
-
-    /// Serves on free ports; returns when it does.
-    async fn serve(self) -> Serving {
-        let any = "127.0.0.1:0";
-        let mut started = self.start(&["serve", "--listen", any, "--admin-listen", any]);
-        let mut log = Vec::new();
-        loop {
-            let line = started.err_line().await;
-            log.push(line.clone());
-            let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            if line["message"] == "serving" {
-                let at = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-                let (s3, admin) = (at("s3"), at("admin"));
-                return Serving { s3, admin, started, log, _program: self };
-            }
-        }
-    }
-}
-
-/// What a command said.
-#[derive(Debug)]
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    /// Panics if a secret is in it, in any form that the tests give it.
-    fn keep_secrets(&self) {
-        let encoded = data_encoding::BASE64.encode(CANARY.as_bytes());
-        for secret in [CANARY, &encoded, bluebucket::server::azurite::ACCOUNT_KEY] {
-            assert!(!self.out.contains(secret) && !self.err.contains(secret), "{self:?}");
-        }
-    }
-}
-
-/// A running command.
-struct Started {
-    child: Child,
-    out: UnboundedReceiver<String>,
-    err: UnboundedReceiver<String>,
-}
-
-impl Started {
-    async fn out_line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.out.recv()).await.expect("it says something");
-        let Some(line) = line else { panic!("it ended: {:?}", rest(&mut self.err).await) };
-        line
-    }
-
-    async fn err_line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.err.recv()).await.expect("it says something");
-        line.expect("it goes on running")
-    }
-
-    /// SIGTERM.
-    async fn terminate(&self) {
-        // The shell's own: a machine may have no `kill` in its path.
-        let word = format!("kill -TERM {}", self.child.id().expect("it runs"));
-        assert!(Command::new("sh").arg("-c").arg(word).status().await.unwrap().success());
-    }
-
-    /// Its exit code, once it has ended by itself; none after a signal.
-    async fn end(&mut self) -> Option<i32> {
-        timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap().code()
-    }
-}
-
-/// A running gateway.
-struct Serving {
-    s3: SocketAddr,
-    admin: SocketAddr,
-    started: Started,
-    log: Vec<String>,
-    _program: Bluebucket,
-}
-
-impl Serving {
-    /// A client of the user of the environment.
-    fn client(&self) -> Client {
-        client(self.s3, "AKENVIRONMENT", CANARY)
-    }
-
-    async fn terminate(&self) {
-        self.started.terminate().await;
-    }
-
-    async fn end(&mut self) -> Option<i32> {
-        self.started.end().await
-    }
-
-    /// All that it logged, once it has ended.
-    async fn log(mut self) -> Vec<String> {
-        self.log.extend(rest(&mut self.started.err).await);
-        self.log
-    }
-}
-
-async fn rest(lines: &mut UnboundedReceiver<String>) -> Vec<String> {
-    let mut all = Vec::new();
-    while let Ok(Some(line)) = timeout(PATIENCE, lines.recv()).await {
-        all.push(line);
-    }
-    all
-}
-
-/// Its lines as they come; read all the time, so that no writer waits.
-fn lines(from: impl AsyncRead + Send + Unpin + 'static) -> UnboundedReceiver<String> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    spawn(async move {
-        let mut lines = BufReader::new(from).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }

@@ -21,7 +21,7 @@ BUCKET = f"client-{uuid.uuid4().hex[:20]}"
 ALGORITHMS = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
 
 
-def client(endpoint=ENDPOINT, style="path", **config):
+def client(endpoint=ENDPOINT, style="path", signature_version="s3v4", **config):
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -30,7 +30,7 @@ def client(endpoint=ENDPOINT, style="path", **config):
         aws_secret_access_key=SECRET,
         verify=CA or None,
         config=Config(
-            signature_version="s3v4",
+            signature_version=signature_version,
             s3={"addressing_style": style},
             retries={"max_attempts": 1},
             **config,
@@ -44,7 +44,7 @@ s3 = client()
 def main():
     for step in [
         buckets, objects, metadata, ranges, conditions, checksums, listings, copies,
-        deletions, presigned, transfer, multipart, virtual_hosts, probes, the_end,
+        deletions, presigned, version_2, forms, transfer, multipart, virtual_hosts, probes, the_end,
     ]:
         print(step.__name__, flush=True)
         step()
@@ -248,9 +248,73 @@ def presigned():
         is_(error.code, 403)
 
 
-def fetch(url, body=None, headers={}):
+def version_2():
+    """The signature that boto3 presigns with where nobody tells it otherwise."""
+    default = boto3.client(
+        "s3", endpoint_url=ENDPOINT, region_name="us-east-1",
+        aws_access_key_id=KEY, aws_secret_access_key=SECRET, verify=CA or None,
+    )
+    old = client(signature_version="s3", request_checksum_calculation="when_required")
+    old.put_object(Bucket=BUCKET, Key="old ä+b", Body=b"by header", Metadata={"colour": "blue"})
+    is_(old.head_object(Bucket=BUCKET, Key="old ä+b")["Metadata"], {"colour": "blue"})
+    url = default.generate_presigned_url(
+        "get_object", Params={"Bucket": BUCKET, "Key": "old ä+b", "ResponseContentType": "text/x-old"}
+    )
+    assert "AWSAccessKeyId=" in url, url
+    is_(fetch(url), b"by header")
+    url = default.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "old ä+b"})
+    # urllib adds a type of its own, which is signed.
+    is_(fetch(url, b"by url", {"Content-Type": ""}), b"")
+    is_(body_of("old ä+b"), b"by url")
+    try:
+        fetch(url.replace("old", "odd"), b"other", {"Content-Type": ""})
+        raise AssertionError("the signature of another key went through")
+    except urllib.error.HTTPError as error:
+        is_(error.code, 403)
+
+
+def forms():
+    """Presigned POST, signed by either version, as browsers send it."""
+    for signing in (s3, client(signature_version="s3")):
+        form = signing.generate_presigned_post(
+            BUCKET, "forms/${filename}",
+            Fields={"x-amz-meta-colour": "green", "success_action_status": "201"},
+            Conditions=[
+                {"x-amz-meta-colour": "green"}, {"success_action_status": "201"},
+                ["content-length-range", 1, 100],
+            ],
+        )
+        answer = send_form(form["url"], form["fields"], "a ü.txt", b"from a form")
+        assert b"<Key>forms/a \xc3\xbc.txt</Key>" in answer, answer
+        is_(body_of("forms/a ü.txt"), b"from a form")
+        is_(s3.head_object(Bucket=BUCKET, Key="forms/a ü.txt")["Metadata"], {"colour": "green"})
+        for fields, body in (
+            (form["fields"], b"x" * 101),
+            (form["fields"], b""),
+            ({**form["fields"], "x-amz-meta-colour": "red"}, b"from a form"),
+        ):
+            try:
+                send_form(form["url"], fields, "a ü.txt", body)
+                raise AssertionError("a form went through that its policy does not allow")
+            except urllib.error.HTTPError as error:
+                assert error.code in (400, 403), error
+        is_(body_of("forms/a ü.txt"), b"from a form")
+        s3.delete_object(Bucket=BUCKET, Key="forms/a ü.txt")
+
+
+def send_form(url, fields, name, file):
+    boundary = uuid.uuid4().hex
+    parts = [f'name="{field}"\r\n\r\n{value}' for field, value in fields.items()]
+    parts.append(f'name="file"; filename="{name}"\r\n\r\n')
+    start = "".join(f"\r\n--{boundary}\r\nContent-Disposition: form-data; {part}" for part in parts)
+    body = start.lstrip().encode() + file + f"\r\n--{boundary}--\r\n".encode()
+    return fetch(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, "POST")
+
+
+def fetch(url, body=None, headers={}, method=None):
     context = ssl.create_default_context(cafile=CA) if CA else None
-    request = urllib.request.Request(url, data=body, headers=headers, method="PUT" if body else "GET")
+    method = method or ("PUT" if body else "GET")
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)
     with urllib.request.urlopen(request, context=context) as answer:
         return answer.read()
 

@@ -97,6 +97,9 @@ impl Plan {
         wanted: &Wanted,
     ) -> Result<Self, Error> {
         in_order(claimed)?;
+        if let Some(settings) = settings {
+            claimed.iter().try_for_each(|part| names_checksum(part, settings))?;
+        }
         let parts =
             claimed.iter().map(|claimed| find(claimed, found)).collect::<Result<Vec<_>, _>>()?;
         let before_last = parts.split_last().map(|(_, before)| before).unwrap_or_default();
@@ -179,16 +182,32 @@ fn in_order(claimed: &[Claimed]) -> Result<(), Error> {
     if ascending { Ok(()) } else { Err(Error::new(Code::InvalidPartOrder)) }
 }
 
+/// A list names the checksum of each part by the upload's algorithm, and where the object's is made of
+/// those it names all of them:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
+fn names_checksum(claimed: &Claimed, settings: PartsChecksum) -> Result<(), Error> {
+    let number = claimed.number.get();
+    match &claimed.checksum {
+        None if settings.composite => Err(Error::new(Code::InvalidRequest).message(format!(
+            "The upload was created using a {} checksum. The complete request must include the \
+             checksum for each part. It was missing for part {number} in the request.",
+            settings.algorithm.name().to_ascii_lowercase()
+        ))),
+        Some(said) if said.algorithm() != settings.algorithm => Err(Error::new(Code::BadDigest)
+            .message(format!(
+                "The {} you specified for part {number} did not match what we received.",
+                said.algorithm().name().to_ascii_lowercase()
+            ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The part that is meant: of this number, this ETag, and this checksum.
 fn find(claimed: &Claimed, found: &[Part]) -> Result<Part, Error> {
     let at = found.binary_search_by_key(&claimed.number, |part| part.number).ok();
     let part = at.and_then(|at| found.get(at)).filter(|part| {
         part.etag() == claimed.etag.to_ascii_lowercase()
-            && claimed.checksum.is_none_or(|said| match &part.checksum {
-                Some(kept) if kept.algorithm() == said.algorithm() => *kept == said,
-                // What the part was uploaded without cannot be compared.
-                _ => true,
-            })
+            && claimed.checksum.is_none_or(|said| part.checksum == Some(said))
     });
     part.cloned().ok_or_else(|| {
         Error::new(Code::InvalidPart)

@@ -35,15 +35,6 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
     Some(match operation {
         Op::GetBucketLocation => (Location, Action::GetBucketLocation),
         Op::GetBucketVersioning => (Empty("VersioningConfiguration"), Action::GetBucketVersioning),
-        Op::GetBucketCors => (Missing(Code::NoSuchCORSConfiguration), Action::GetBucketCors),
-        Op::GetBucketLifecycleConfiguration => {
-            (Missing(Code::NoSuchLifecycleConfiguration), Action::GetLifecycleConfiguration)
-        }
-        Op::GetBucketTagging => (Missing(Code::NoSuchTagSet), Action::GetBucketTagging),
-        Op::GetBucketEncryption => (
-            Missing(Code::ServerSideEncryptionConfigurationNotFoundError),
-            Action::GetEncryptionConfiguration,
-        ),
         Op::GetBucketWebsite => {
             (Missing(Code::NoSuchWebsiteConfiguration), Action::GetBucketWebsite)
         }
@@ -136,9 +127,4 @@ pub(in crate::ops) async fn head_bucket(
         .header("x-amz-access-point-alias", "false")
         .body(body::empty())
         .map_err(unanswerable)
-}
-
-/// What a browser is told of a bucket that nobody has told about other origins.
-pub(in crate::ops) fn no_cors() -> Error {
-    Error::new(Code::AccessForbidden)
 }

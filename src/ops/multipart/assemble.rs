@@ -106,7 +106,9 @@ impl Assembly<'_> {
         if self.plan.length == 0 {
             let empty = Content::empty();
             let put = || store.put_blob(&path, &empty, Guard::Crc64(empty.crc64()), options);
-            return Some(commit(store, &path, self.id, put).await.map(|_| ()));
+            return Some(
+                commit(store, &path, (self.id, &self.options.conditions), put).await.map(|_| ()),
+            );
         }
         let [part] = self.plan.parts.as_slice() else { return None };
         if !self.capabilities.put_blob_from_url || part.length > AT_ONCE_BYTES_MAX {
@@ -115,7 +117,7 @@ impl Assembly<'_> {
         let source = store.source(&self.upload.part(part.number), None);
         let source = source.if_match(part.blob.clone());
         let put = || store.put_blob_from_url(&path, &source, options);
-        match commit(store, &path, self.id, put).await {
+        match commit(store, &path, (self.id, &self.options.conditions), put).await {
             Err(Failure::Azure(error)) if cannot(&error) && !is_gone(&error) => None,
             other => Some(other.map(|_| ())),
         }
@@ -134,7 +136,7 @@ impl Assembly<'_> {
         };
         let (store, path) = (self.store(), self.path());
         let list = || store.put_block_list(&path, &blocks, self.options);
-        commit(store, &path, self.id, list).await.map(|_| ())
+        commit(store, &path, (self.id, &self.options.conditions), list).await.map(|_| ())
     }
 
     /// Lets Azure copy all blocks.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Response, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderMap, Response};
 
 use crate::access::Action;
 use crate::azure::{self, Kind, PutOptions};
@@ -17,7 +16,8 @@ use crate::ops::multipart::assemble::{Assembly, is_gone};
 use crate::ops::multipart::ends::{self, Claim, Ended, Turn};
 use crate::ops::multipart::files::Upload;
 use crate::ops::multipart::found;
-use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::conditions;
+use crate::ops::object::headers as object_headers;
 use crate::ops::object::put;
 use crate::ops::object::write::Failure;
 use crate::ops::open::commit_id;
@@ -34,10 +34,6 @@ const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_mins(4);
 /// How often it is tried to be the one who ends the upload.
 const TRIES_MAX: u32 = 4;
-/// What a key keeps in a URL.
-const URL: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-
 /// One Complete: the upload, and what the client says.
 struct Complete {
     upload: Upload,
@@ -62,7 +58,7 @@ pub(in crate::ops) async fn run(
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let resource = format!("/{}/{}", upload.bucket.name(), upload.key);
     let complete = Complete {
-        location: location(&request.headers, &upload),
+        location: object_headers::location(&request.headers, upload.bucket.name(), &upload.key),
         claimed: read(&document)?,
         conditions: conditions::of_write(Conditions::read(&request.headers)?),
         upload,
@@ -126,13 +122,6 @@ fn read_part(part: &Element) -> Result<Claimed, Error> {
     }
     let etag = part.need("ETag")?.trim().trim_matches('"').to_owned();
     Ok(Claimed { number, etag, checksum })
-}
-
-/// Where the object is. How the client came here is not known but for the host.
-fn location(headers: &HeaderMap, upload: &Upload) -> String {
-    let host = headers.get(header::HOST).map(HeaderValue::to_str).and_then(Result::ok);
-    let key = utf8_percent_encode(upload.key.as_str(), URL);
-    format!("http://{}/{}/{key}", host.unwrap_or_default(), upload.bucket.name())
 }
 
 impl Complete {
@@ -200,9 +189,11 @@ impl Complete {
     /// has used them.
     async fn blame(&self, gateway: &Gateway, error: Error) -> Missed {
         if error.code() == Code::InvalidPart {
-            let ended = ends::wait(gateway, &self.upload, Duration::ZERO).await;
-            if matches!(ended, Ok(Ended::Completed(_) | Ended::Gone | Ended::Busy)) {
-                return Missed::Ended;
+            match ends::wait(gateway, &self.upload, Duration::ZERO).await {
+                Ok(Ended::Completed(_) | Ended::Gone | Ended::Busy) => return Missed::Ended,
+                Ok(Ended::Open | Ended::Abandoned(_)) => {}
+                // Whose fault it is, is not known.
+                Err(unknown) => return unknown.into(),
             }
         }
         error.into()
@@ -220,11 +211,7 @@ impl Complete {
                 Err(error) => return Err(gateway.explain(bucket, key, error).await),
             }
         }
-        match conditions::resolve(bucket.store(), &path, key, &self.conditions).await {
-            Ok(pinned) => Ok(pinned),
-            Err(Resolved::Refused(error)) => Err(error),
-            Err(Resolved::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
-        }
+        conditions::pin(gateway, bucket, key, &self.conditions).await
     }
 
     async fn build(

@@ -57,9 +57,6 @@ pub(in crate::ops) async fn run(
             .header(headers::CHECKSUM_ALGORITHM, checksum.algorithm.name())
             .header(headers::CHECKSUM_TYPE, checksum.kind_name());
     }
-    if let Some(encryption) = request.headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
-    }
     answer.body(body::full(document.finish("InitiateMultipartUploadResult"))).map_err(unanswerable)
 }
 

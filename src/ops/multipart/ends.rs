@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::azure::{
-    AzureETag, BlobDeletion, BlobError, BlobName, BlobPath, BlobStore, Conditions, DeleteOptions,
-    Kind, PutOptions,
+    AzureETag, BlobError, BlobName, BlobPath, BlobStore, Conditions, ContainerName, DeleteOptions,
+    Kind, PutOptions, Snapshots,
 };
 use crate::mapping::errors;
 use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::uploads::{End, Outcome};
 use crate::ops::gateway::Gateway;
 use crate::ops::multipart::files::{Upload, is_absent, put_empty, unreadable};
+use crate::ops::object::together::{delete_alone, delete_together};
 use crate::ops::object::write::Failure;
 use crate::ops::open::now;
 use crate::s3::{Code, Error};
@@ -197,40 +198,35 @@ pub(super) async fn finish(upload: &Upload, parts: &[BlobName]) {
     }
 }
 
-/// Deletes blobs of one container; those that are not there are deleted.
+/// Deletes blobs of one container; those that are not there are deleted. The first failure is told, and
+/// keeps none of the others from being tried.
 pub(super) async fn delete_all(
     store: &BlobStore,
-    container: &crate::azure::ContainerName,
+    container: &ContainerName,
     names: Vec<BlobName>,
     batches: bool,
 ) -> Result<(), BlobError> {
-    let gone = |deleted: Result<(), BlobError>| match deleted {
-        Err(error) if error.kind() == Kind::NoSuchBlob => Ok(()),
-        other => other,
-    };
+    let mut outcome = Ok(());
     if batches && names.len() > 1 {
         for names in names.chunks(BlobStore::BATCH_MAX) {
-            let deletions: Vec<_> = names
-                .iter()
-                .map(|blob| BlobDeletion { blob: blob.clone(), options: DeleteOptions::default() })
-                .collect();
-            let answers = store.delete_batch(container, &deletions).await?;
-            answers.into_iter().try_for_each(gone)?;
+            let deleted = delete_together(store, container, names, Snapshots::Refuse).await;
+            let deleted = deleted.and_then(|all| all.into_iter().collect());
+            outcome = outcome.and(deleted);
         }
-        return Ok(());
+        return outcome;
     }
     let mut tasks = JoinSet::new();
     for blob in names {
         if tasks.len() == DELETIONS_AT_ONCE
             && let Some(Ok(deleted)) = tasks.join_next().await
         {
-            gone(deleted)?;
+            outcome = outcome.and(deleted);
         }
         let (store, path) = (store.clone(), BlobPath::new(container.clone(), blob));
-        tasks.spawn(async move { store.delete(&path, &DeleteOptions::default()).await });
+        tasks.spawn(async move { delete_alone(&store, &path, Snapshots::Refuse).await });
     }
     while let Some(deleted) = tasks.join_next().await {
-        deleted.map_or(Ok(()), gone)?;
+        outcome = outcome.and(deleted.unwrap_or(Ok(())));
     }
-    Ok(())
+    outcome
 }

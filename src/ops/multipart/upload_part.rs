@@ -5,16 +5,17 @@ use http::{Response, StatusCode, header};
 use crate::access::Action;
 use crate::azure::PutOptions;
 use crate::mapping::errors;
-use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
+use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::uploads::PartsChecksum;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::files::Upload;
+use crate::ops::object::carry;
 use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
 use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
 use crate::s3::names::PartNumber;
 use crate::s3::payload::{Promised, Verified};
-use crate::s3::{Code, Error, headers};
+use crate::s3::{Code, Error};
 
 pub(in crate::ops) async fn run(
     gateway: &Gateway,
@@ -23,13 +24,12 @@ pub(in crate::ops) async fn run(
     let upload = Upload::named(gateway, &request, Action::PutObject).await?;
     let number = PartNumber::parse(request.query.get("partNumber").unwrap_or_default())?;
     let record = upload.record(gateway).await?;
-    let Request { headers, body, payload, now, .. } = request;
+    let Request { headers, body, payload, .. } = request;
     let promised = settle(Promised::read(&headers)?, record.checksum)?;
     let destination = Destination {
         store: upload.store().clone(),
         path: upload.part(number),
         capabilities: upload.bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let stored = write::store(&destination, gateway.budget(), incoming, plan).await;
@@ -39,25 +39,26 @@ pub(in crate::ops) async fn run(
     if let Some(checksum) = stored.verified.checksum() {
         answer = answer.header(checksum.algorithm().header(), checksum.base64());
     }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
-    }
     answer.body(body::empty()).map_err(unanswerable)
 }
 
-/// The checksum of a part is of the kind that the upload keeps; where the client sends none, it is
-/// computed.
+/// The checksum of a part is of the kind that the upload keeps. Where the client sends none, it is
+/// computed, unless the object's is made of those that the client knows:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
 fn settle(promised: Promised, kept: Option<PartsChecksum>) -> Result<Promised, Error> {
     let Some(kept) = kept else { return Ok(promised) };
-    match &promised.checksum {
-        Some(promise) if promise.algorithm() != kept.algorithm => {
-            Err(Error::new(Code::InvalidRequest).message(format!(
-                "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum \
-                 Type: {}",
-                kept.algorithm.name().to_ascii_lowercase(),
-                promise.algorithm().name().to_ascii_lowercase()
-            )))
+    let mismatch = |actual: &str| {
+        Error::new(Code::InvalidRequest).message(format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: \
+             {actual}",
+            kept.algorithm.name().to_ascii_lowercase(),
+        ))
+    };
+    match promised.checksum.map(|promise| promise.algorithm()) {
+        Some(actual) if actual != kept.algorithm => {
+            Err(mismatch(&actual.name().to_ascii_lowercase()))
         }
+        None if kept.composite => Err(mismatch("null")),
         Some(_) | None => Ok(promised.or_compute(kept.algorithm)),
     }
 }
@@ -65,9 +66,7 @@ fn settle(promised: Promised, kept: Option<PartsChecksum>) -> Result<Promised, E
 /// What a part's commit carries, once its body is proved.
 pub(super) fn plan(verified: &Verified) -> Result<Commit, Error> {
     let id = commit_id()?;
-    let checksum = verified
-        .checksum()
-        .map(|value| ObjectChecksum { value: *value, kind: ChecksumKind::FullObject });
+    let checksum = carry::full_object(verified);
     let facts = ObjectFacts { commit: Some(id.clone()), checksum, ..ObjectFacts::default() };
     let options = PutOptions { metadata: facts.write(verified.length())?, ..PutOptions::default() };
     Ok(Commit { id, options })

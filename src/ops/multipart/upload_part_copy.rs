@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use http::{HeaderMap, HeaderValue, Response, header};
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, Response};
 use md5::{Digest as _, Md5};
 
 use crate::access::Action;
-use crate::azure::{self, BlobHeaders, Conditions, Properties, PutOptions, ReadOptions};
+use crate::azure::{BlobHeaders, Properties, PutOptions};
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
 use crate::mapping::uploads::PartsChecksum;
@@ -16,16 +15,14 @@ use crate::ops::gateway::{Gateway, Request};
 use crate::ops::multipart::alive::{self, Asked};
 use crate::ops::multipart::files::Upload;
 use crate::ops::multipart::upload_part::{explain, plan};
+use crate::ops::object::carry::{self, Source};
 use crate::ops::object::copy::{judge, source};
 use crate::ops::object::headers::Described;
-use crate::ops::object::resume::{Pinned, ResumingBody};
 use crate::ops::object::transfer::{self, Copy};
-use crate::ops::object::write::{self, Destination, Incoming, PUT_BYTES_MAX};
+use crate::ops::object::write::{Destination, PUT_BYTES_MAX};
 use crate::ops::open::{Bucket, commit_id, now};
-use crate::s3::auth::Payload;
 use crate::s3::body::Body;
 use crate::s3::names::{ObjectKey, PartNumber};
-use crate::s3::payload::Promised;
 use crate::s3::xml::Writer;
 use crate::s3::{Code, Error, headers, time};
 
@@ -176,48 +173,18 @@ impl PartCopy {
 
     /// Reads the bytes and writes them as those of any other part: nothing else gives their checksum.
     async fn carry(&self, gateway: &Gateway, kept: PartsChecksum) -> Result<Copied, Error> {
-        let length = self.length();
-        let mut said = HeaderMap::new();
-        said.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        let incoming = Incoming {
-            body: self.read().await?,
-            payload: Payload::Unsigned,
-            promised: Promised::default().or_compute(kept.algorithm),
-            headers: &said,
-        };
-        let destination = Destination {
+        let from = self.from.path(&self.from_key);
+        let source =
+            Source { store: self.from.store(), path: &from, found: &self.found, span: self.span };
+        let to = Destination {
             store: self.upload.store().clone(),
             path: self.upload.part(self.number),
             capabilities: self.upload.bucket.account().capabilities().await,
-            started: now(),
         };
-        let stored = write::store(&destination, gateway.budget(), incoming, plan).await;
+        let stored = carry::run(&source, &to, gateway.budget(), kept.algorithm, plan).await;
         let stored = stored.map_err(explain)?;
-        let checksum = stored
-            .verified
-            .checksum()
-            .map(|value| ObjectChecksum { value: *value, kind: ChecksumKind::FullObject });
+        let checksum = carry::full_object(&stored.verified);
         Ok(Copied { etag: stored.etag.as_str().to_owned(), checksum })
-    }
-
-    async fn read(&self) -> Result<Body, Error> {
-        if self.length() == 0 {
-            return Ok(crate::s3::body::empty());
-        }
-        let range = self.span.map(|(first, last)| azure::ByteRange { first, last: Some(last) });
-        let etag = self.found.etag.clone();
-        let options = ReadOptions {
-            range,
-            conditions: Conditions::if_match(etag.clone()),
-            ..ReadOptions::default()
-        };
-        let path = self.from.path(&self.from_key);
-        let read = self.from.store().read(&path, &options).await;
-        let read = read.map_err(|error| explain(error.into()))?;
-        let commit = ObjectFacts::read(&self.found).commit;
-        let pinned = Pinned { store: self.from.store().clone(), path, etag, commit };
-        let first = self.span.map_or(0, |(first, _)| first);
-        Ok(ResumingBody::new(pinned, read.body, first, self.length()).boxed_unsync())
     }
 }
 

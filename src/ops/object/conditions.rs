@@ -4,6 +4,8 @@
 
 use crate::azure::{self, AzureETag, BlobError, BlobPath, BlobStore, IfNoneMatch, Kind};
 use crate::mapping::metadata;
+use crate::ops::gateway::Gateway;
+use crate::ops::open::Bucket;
 use crate::s3::conditions::{Conditions, ETag, Matches, precondition_failed};
 use crate::s3::names::ObjectKey;
 use crate::s3::{Code, Error};
@@ -34,6 +36,20 @@ pub(in crate::ops) async fn resolve(
                 None => azure::Conditions::if_absent(),
             })
         }
+    }
+}
+
+/// [`resolve`], with the refusal that a client is told.
+pub(in crate::ops) async fn pin(
+    gateway: &Gateway,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    wanted: &Conditions,
+) -> Result<azure::Conditions, Error> {
+    match resolve(bucket.store(), &bucket.path(key), key, wanted).await {
+        Ok(pinned) => Ok(pinned),
+        Err(Resolved::Refused(error)) => Err(error),
+        Err(Resolved::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
     }
 }
 

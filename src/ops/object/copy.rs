@@ -4,17 +4,23 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::azure::{self, BlobHeaders, Properties, PutOptions};
-use crate::mapping::metadata::ObjectFacts;
+use crate::mapping::commit_id::CommitId;
+use crate::mapping::metadata::{ObjectChecksum, ObjectFacts};
+use crate::ops::budget::Budget;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl;
-use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::carry::{self, Source};
+use crate::ops::object::conditions;
 use crate::ops::object::headers::{self as object_headers, Described};
 use crate::ops::object::put;
 use crate::ops::object::transfer::{self, Copy};
+use crate::ops::object::write::{Destination, Failure};
 use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
+use crate::s3::checksum::ChecksumAlgorithm;
 use crate::s3::conditions::{Conditions, Verdict, precondition_failed};
 use crate::s3::names::{BucketName, ObjectKey};
+use crate::s3::payload::Verified;
 use crate::s3::query::{Plus, decode_with};
 use crate::s3::xml::Writer;
 use crate::s3::{Code, Error, headers, time};
@@ -22,6 +28,9 @@ use crate::s3::{Code, Error, headers, time};
 /// The largest object of one copy:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
 const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
+/// What a copy commits.
+type Plan = (PutOptions, ObjectFacts, CommitId);
 
 /// What becomes of what the source says of itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,18 +66,16 @@ pub(in crate::ops) async fn run(
     }
     gateway.make_room(&bucket, &key).await?;
     let wanted = conditions::of_write(Conditions::read(&request.headers)?);
+    let asked = carry::asked(&request.headers)?;
     let owned = acl::of_write(gateway, &bucket, &request)?;
-    let mut options = describe(&request, directive, (&found, &described), owned)?;
-    options.0.conditions =
-        match conditions::resolve(bucket.store(), &bucket.path(&key), &key, &wanted).await {
-            Ok(pinned) => pinned,
-            Err(Resolved::Refused(error)) => return Err(error),
-            Err(Resolved::Azure(error)) => return Err(gateway.explain(&bucket, &key, error).await),
-        };
-    if itself && options.0.conditions.if_match.is_none() {
+    let (mut options, facts, id) = describe(&request, directive, (&found, &described), owned)?;
+    options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
+    if itself && options.conditions.if_match.is_none() {
         // What is read and what is replaced have to be the same state of the object.
-        options.0.conditions = azure::Conditions::if_match(found.etag.clone());
+        options.conditions = azure::Conditions::if_match(found.etag.clone());
     }
+    let known = described.facts.checksum.map(|checksum| checksum.value.algorithm());
+    let new = asked.filter(|asked| known != Some(*asked));
     let copy = Copy {
         from: from.store().clone(),
         from_path: from.path(&from_key),
@@ -78,10 +85,38 @@ pub(in crate::ops) async fn run(
         to_path: bucket.path(&key),
         capabilities: bucket.account().capabilities().await,
     };
-    match transfer::run(&copy, gateway.budget(), options).await {
-        Ok(modified) => answer(&described, modified),
+    let copied = match new {
+        Some(algorithm) => carry(&copy, gateway.budget(), algorithm, (options, facts, id)).await,
+        None => transfer::run(&copy, gateway.budget(), (options, id))
+            .await
+            .map(|modified| (modified, described.facts.checksum)),
+    };
+    match copied {
+        Ok((modified, checksum)) => answer(&described, modified, checksum),
         Err(failure) => Err(put::explain(gateway, &bucket, &key, &wanted, failure).await),
     }
+}
+
+/// Copies through the gateway, for a checksum that the source does not have.
+async fn carry(
+    copy: &Copy,
+    budget: &Budget,
+    algorithm: ChecksumAlgorithm,
+    (mut options, facts, id): Plan,
+) -> Result<(::time::OffsetDateTime, Option<ObjectChecksum>), Failure> {
+    let modified = id.time();
+    // The write path has the MD5 of what it writes.
+    options.headers.content_md5 = None;
+    let source =
+        Source { store: &copy.from, path: &copy.from_path, found: &copy.source, span: None };
+    let to = Destination {
+        store: copy.to.clone(),
+        path: copy.to_path.clone(),
+        capabilities: copy.capabilities,
+    };
+    let plan = |verified: &Verified| carry::commit(options, facts, id, verified);
+    let stored = carry::run(&source, &to, budget, algorithm, plan).await?;
+    Ok((modified, carry::full_object(&stored.verified)))
 }
 
 /// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path.
@@ -126,9 +161,14 @@ fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
 
 /// Does a copy of an object onto itself change anything?
 fn changes(headers: &HeaderMap) -> bool {
-    [headers::STORAGE_CLASS, headers::WEBSITE_REDIRECT_LOCATION, headers::SERVER_SIDE_ENCRYPTION]
-        .iter()
-        .any(|name| headers.contains_key(name))
+    [
+        headers::STORAGE_CLASS,
+        headers::WEBSITE_REDIRECT_LOCATION,
+        headers::SERVER_SIDE_ENCRYPTION,
+        headers::CHECKSUM_ALGORITHM,
+    ]
+    .iter()
+    .any(|name| headers.contains_key(name))
 }
 
 /// The conditions on the source; a read's 304 is a copy's 412.
@@ -151,7 +191,7 @@ fn describe(
     directive: Directive,
     (found, described): (&Properties, &Described),
     (owner, acl): (Option<String>, Option<String>),
-) -> Result<(PutOptions, crate::mapping::commit_id::CommitId), Error> {
+) -> Result<Plan, Error> {
     let (blob_headers, said) = object_headers::read(&request.headers)?;
     let source = &described.facts;
     let (blob_headers, facts) = match directive {
@@ -183,17 +223,18 @@ fn describe(
         tier: put::tier(facts.storage_class),
         ..PutOptions::default()
     };
-    Ok((options, id))
+    Ok((options, facts, id))
 }
 
 fn answer(
     described: &Described,
     modified: ::time::OffsetDateTime,
+    checksum: Option<ObjectChecksum>,
 ) -> Result<Response<Body>, Error> {
     let mut document = Writer::document("CopyObjectResult");
     document.text("LastModified", time::document(modified));
     document.text("ETag", described.etag.quoted());
-    if let Some(checksum) = &described.facts.checksum {
+    if let Some(checksum) = checksum {
         let algorithm = checksum.value.algorithm();
         document.text("ChecksumType", checksum.kind.name());
         document.text(&format!("Checksum{}", algorithm.name()), checksum.text());

@@ -11,6 +11,7 @@ use crate::azure::{
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::get::refuse_version;
 use crate::ops::object::headers::Described;
+use crate::ops::object::together::delete_alone;
 use crate::ops::object::write::Failure;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -55,7 +56,8 @@ impl Wanted {
         })
     }
 
-    fn is_empty(&self) -> bool {
+    /// Nothing is wanted of it.
+    pub(in crate::ops) fn is_empty(&self) -> bool {
         self.etag.is_none() && self.modified.is_none() && self.size.is_none()
     }
 
@@ -99,40 +101,44 @@ pub(in crate::ops) async fn delete_if(
     key: &ObjectKey,
     wanted: &Wanted,
 ) -> Result<(), Failure> {
+    let (store, path) = (bucket.store(), bucket.path(key));
     if wanted.is_empty() {
-        return Ok(delete(bucket, key, AzureConditions::default()).await?);
+        return Ok(delete_alone(store, &path, SNAPSHOTS).await?);
     }
-    for _ in 0..LOOKS_MAX {
-        let found = bucket.store().properties(&bucket.path(key), &AzureConditions::default()).await;
+    let mut lost: Option<BlobError> = None;
+    for look in 1..=LOOKS_MAX {
+        let found = store.properties(&path, &AzureConditions::default()).await;
         let found = match found {
             Err(error) if error.kind() == Kind::NoSuchBlob => return Ok(()),
             other => other?,
         };
-        wanted.judge(&found)?;
-        // Azure's ETag also moves where S3's does not: what is there is looked at once more.
-        match delete(bucket, key, AzureConditions::if_match(found.etag)).await {
+        match wanted.judge(&found) {
+            // Ours may have been done before another wrote what is there now.
+            Err(refused) if lost.is_some() => {
+                let conflict = Error::new(Code::ConditionalRequestConflict);
+                return Err(conflict.caused_by(refused).into());
+            }
+            verdict => verdict?,
+        }
+        let conditions = AzureConditions::if_match(found.etag);
+        let options =
+            DeleteOptions { conditions, snapshots: SNAPSHOTS, ..DeleteOptions::default() };
+        match store.delete(&path, &options).await {
+            // Azure's ETag also moves where S3's does not: what is there is looked at once more.
             Err(error) if error.kind() == Kind::ConditionNotMet => {}
+            Err(error) if error.kind() == Kind::NoSuchBlob => return Ok(()),
+            Err(error) if error.maybe_applied() && store.again(&error, look).await => {
+                lost = Some(error);
+            }
             other => return Ok(other?),
         }
     }
-    Err(Error::new(Code::ConditionalRequestConflict).into())
+    Err(lost.map_or_else(|| Error::new(Code::ConditionalRequestConflict).into(), Failure::Azure))
 }
 
 /// How often a condition is judged afresh that another writer has overtaken.
 const LOOKS_MAX: u32 = 3;
 
-/// Deletes the blob of `key`; one that is not there is deleted.
-async fn delete(
-    bucket: &Bucket,
-    key: &ObjectKey,
-    conditions: AzureConditions,
-) -> Result<(), BlobError> {
-    // Snapshots that Azure tools took would keep the blob from being deleted. In a bucket without
-    // versions a deleted object is gone whole, so they go with it.
-    let options =
-        DeleteOptions { conditions, snapshots: Snapshots::Include, ..DeleteOptions::default() };
-    match bucket.store().delete(&bucket.path(key), &options).await {
-        Err(error) if error.kind() == Kind::NoSuchBlob => Ok(()),
-        other => other,
-    }
-}
+/// Snapshots that Azure tools took would keep the blob from being deleted. In a bucket without versions
+/// a deleted object is gone whole, so they go with it.
+pub(in crate::ops) const SNAPSHOTS: Snapshots = Snapshots::Include;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::access::{Action, Caller};
+use crate::access::Action;
+use crate::azure::{BlobStore, Kind};
 use crate::mapping::errors;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::delete::{Wanted, delete_if, read_size, read_time};
+use crate::ops::object::delete::{SNAPSHOTS, Wanted, delete_if, read_size, read_time};
+use crate::ops::object::together::delete_together;
 use crate::ops::object::write::Failure;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -23,7 +25,7 @@ use crate::s3::{Code, Error};
 const KEYS_MAX: usize = 1000;
 /// 1,000 keys of 1,024 bytes, every byte of them written as a reference of six.
 const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How many keys of one request are deleted at once.
+/// How many requests to Azure one of ours makes at once.
 const AT_ONCE: usize = 32;
 
 /// One object of the request.
@@ -78,46 +80,88 @@ fn read(object: &Element) -> Result<Doomed, Error> {
 
 type Outcome = (Doomed, Result<(), Error>);
 
-/// Deletes each key that the caller may delete, some at once; the report is in their order.
+/// What becomes of the keys at these places of the request.
+type Settled = Vec<(usize, Result<(), Error>)>;
+
+/// Deletes each key that the caller may delete; the report is in their order.
+///
+/// Keys without conditions go together, where the backend takes many deletions in one request. The others
+/// have to be looked at first, each by itself.
 async fn delete_all(
     bucket: &Bucket,
     request: &Request,
     doomed: Vec<Doomed>,
 ) -> Result<Vec<Outcome>, Error> {
+    let (mut settled, mut together, mut alone): (Settled, Vec<_>, Vec<_>) = Default::default();
+    for (place, one) in doomed.iter().enumerate() {
+        match check(bucket, request, one).await {
+            Err(refused) => settled.push((place, Err(refused))),
+            Ok(()) if one.wanted.is_empty() => together.push((place, one.clone())),
+            Ok(()) => alone.push((place, one.clone())),
+        }
+    }
+    if together.len() < 2 || !bucket.account().capabilities().await.delete_batch {
+        alone.append(&mut together);
+    }
     let slots = Arc::new(Semaphore::new(AT_ONCE));
-    let mut tasks = JoinSet::new();
-    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
-    for (index, doomed) in doomed.into_iter().enumerate() {
-        outcomes.push(None);
-        let (bucket, slots) = (bucket.clone(), Arc::clone(&slots));
-        let caller = request.caller.clone();
+    let mut tasks: JoinSet<Result<Settled, AcquireError>> = JoinSet::new();
+    for few in together.chunks(BlobStore::BATCH_MAX) {
+        let (bucket, slots, few) = (bucket.clone(), Arc::clone(&slots), few.to_vec());
         tasks.spawn(async move {
-            let outcome = match slots.acquire().await {
-                Ok(_slot) => delete_one(&bucket, &caller, &doomed).await,
-                Err(closed) => Err(Error::new(Code::InternalError).caused_by(closed)),
-            };
-            (index, (doomed, outcome))
+            let _slot = slots.acquire().await?;
+            Ok(delete_few(&bucket, few).await)
+        });
+    }
+    for (place, one) in alone {
+        let (bucket, slots) = (bucket.clone(), Arc::clone(&slots));
+        tasks.spawn(async move {
+            let _slot = slots.acquire().await?;
+            Ok(vec![(place, delete_one(&bucket, &one).await)])
         });
     }
     while let Some(done) = tasks.join_next().await {
-        let (index, outcome) =
-            done.map_err(|panic| Error::new(Code::InternalError).caused_by(panic))?;
-        if let Some(place) = outcomes.get_mut(index) {
-            *place = Some(outcome);
-        }
+        let done = done.map_err(|panic| Error::new(Code::InternalError).caused_by(panic))?;
+        settled.extend(done.map_err(|end| Error::new(Code::InternalError).caused_by(end))?);
     }
-    Ok(outcomes.into_iter().flatten().collect())
+    settled.sort_by_key(|(place, _)| *place);
+    Ok(doomed.into_iter().zip(settled.into_iter().map(|(_, outcome)| outcome)).collect())
 }
 
-async fn delete_one(bucket: &Bucket, caller: &Caller, doomed: &Doomed) -> Result<(), Error> {
-    let Doomed { key, version, wanted } = doomed;
-    bucket.allow(caller, Action::DeleteObject, key).await?;
-    if version.as_deref().is_some_and(|version| version != "null") {
-        return Err(Error::new(Code::NoSuchVersion));
+/// May this key be deleted at all?
+async fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
+    bucket.allow(&request.caller, Action::DeleteObject, &one.key).await?;
+    match one.version.as_deref() {
+        None | Some("null") => Ok(()),
+        Some(_) => Err(Error::new(Code::NoSuchVersion)),
     }
-    delete_if(bucket, key, wanted).await.map_err(|failure| match failure {
+}
+
+/// Deletes keys without conditions by one request.
+async fn delete_few(bucket: &Bucket, few: Vec<(usize, Doomed)>) -> Settled {
+    let blobs: Vec<_> = few.iter().map(|(_, one)| bucket.path(&one.key).blob).collect();
+    match delete_together(bucket.store(), bucket.container(), &blobs, SNAPSHOTS).await {
+        Ok(deleted) => few
+            .into_iter()
+            .zip(deleted)
+            .map(|((place, one), answer)| {
+                (place, answer.map_err(|error| errors::on_object(error, bucket.name(), &one.key)))
+            })
+            .collect(),
+        Err(error) if error.kind() == Kind::NoSuchContainer => {
+            let gone = || Error::new(Code::NoSuchBucket);
+            few.into_iter().map(|(place, _)| (place, Err(gone()))).collect()
+        }
+        Err(cause) => {
+            tracing::warn!(%cause, keys = few.len(), "a batch of deletions failed");
+            few.into_iter().map(|(place, _)| (place, Err(errors::later(&cause)))).collect()
+        }
+    }
+}
+
+async fn delete_one(bucket: &Bucket, one: &Doomed) -> Result<(), Error> {
+    delete_if(bucket, &one.key, &one.wanted).await.map_err(|failure| match failure {
         Failure::Refused(error) => error,
-        Failure::Azure(error) => errors::on_object(error, bucket.name(), key),
+        Failure::Azure(error) => errors::on_object(error, bucket.name(), &one.key),
     })
 }
 

@@ -112,7 +112,10 @@ async fn view(
 }
 
 /// Does the answer end here: 304, or 412?
-fn judge(conditions: &Conditions, described: &Described) -> Result<Option<Response<Body>>, Error> {
+pub(super) fn judge(
+    conditions: &Conditions,
+    described: &Described,
+) -> Result<Option<Response<Body>>, Error> {
     match conditions.judge(&described.etag, described.modified) {
         Verdict::Go => Ok(None),
         Verdict::Failed(condition) => {
@@ -171,10 +174,17 @@ async fn get(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response
     })
 }
 
+/// Azure counts in signed numbers and takes a larger one for no range: an end beyond all objects is
+/// none, and so is a beginning that is answered 416 in any case.
 fn azure_range(range: ByteRange) -> azure::ByteRange {
+    let countable = |number: u64| i64::try_from(number).is_ok();
+    let first = |first: u64| if countable(first) { first } else { i64::MAX.unsigned_abs() };
     match range {
-        ByteRange::FromTo(first, last) => azure::ByteRange { first, last: Some(last) },
-        ByteRange::From(first) => azure::ByteRange { first, last: None },
+        ByteRange::FromTo(from, last) => azure::ByteRange {
+            first: first(from),
+            last: Some(last).filter(|last| countable(*last)),
+        },
+        ByteRange::From(from) => azure::ByteRange { first: first(from), last: None },
         // Resolved before.
         ByteRange::Last(_) => azure::ByteRange { first: 0, last: None },
     }

@@ -4,12 +4,14 @@
 use http::header::{self, HeaderName};
 use http::response::Builder;
 use http::{HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::azure::{BlobHeaders, Properties};
 use crate::mapping::metadata::{self, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
 use crate::mapping::user_metadata::UserMetadata;
 use crate::s3::conditions::ETag;
+use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::payload::stored_content_encoding;
 use crate::s3::query::Query;
 use crate::s3::{Error, headers, time};
@@ -46,6 +48,23 @@ pub(in crate::ops) fn read(headers: &HeaderMap) -> Result<(BlobHeaders, ObjectFa
 /// The storage class that a request asks for.
 pub(in crate::ops) fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClass>, Error> {
     headers::text(headers, &headers::STORAGE_CLASS)?.map(StorageClass::parse).transpose()
+}
+
+/// What a parameter keeps in a URL.
+pub(in crate::ops) const URL_PARAMETER: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What a key keeps in a URL.
+const URL_KEY: &AsciiSet = &URL_PARAMETER.remove(b'/');
+
+/// Where an object is. How the client came here is not known but for the host.
+pub(in crate::ops) fn location(
+    headers: &HeaderMap,
+    bucket: &BucketName,
+    key: &ObjectKey,
+) -> String {
+    let host = headers.get(header::HOST).map(HeaderValue::to_str).and_then(Result::ok);
+    let key = utf8_percent_encode(key.as_str(), URL_KEY);
+    format!("http://{}/{bucket}/{key}", host.unwrap_or_default())
 }
 
 /// An object as an answer describes it.

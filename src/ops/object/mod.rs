@@ -1,6 +1,8 @@
 //! Objects: written, read, copied, deleted.
 
 pub(super) mod acl;
+pub(super) mod attributes;
+pub(super) mod carry;
 pub(super) mod conditions;
 pub(super) mod copy;
 pub(super) mod delete;
@@ -8,7 +10,9 @@ pub(super) mod delete_many;
 pub(super) mod get;
 pub(super) mod headers;
 pub(super) mod parts;
+pub(super) mod post;
 pub(super) mod put;
 pub(super) mod resume;
+pub(super) mod together;
 pub(super) mod transfer;
 pub(super) mod write;

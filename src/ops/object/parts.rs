@@ -121,6 +121,43 @@ pub(in crate::ops) async fn table(
     Ok(parts_of(&list.committed).filter(|parts| !parts.is_empty()))
 }
 
+/// A part as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) struct Sized {
+    /// How many bytes it has.
+    pub length: u64,
+    /// Its checksum, where it is known.
+    pub checksum: Option<Checksum>,
+}
+
+/// All parts of an object, in order; nothing if it was not uploaded in parts, or if its blocks do
+/// not tell of them.
+pub(in crate::ops) async fn all(
+    store: &BlobStore,
+    path: &BlobPath,
+    properties: &Properties,
+) -> Result<Option<Vec<Sized>>, BlobError> {
+    let facts = ObjectFacts::read(properties);
+    let Some(PartTable { count, size }) = facts.parts else { return Ok(None) };
+    let asked = size.is_none() || facts.checksum.is_some();
+    if let Some(parts) = if asked { table(store, path).await? } else { None } {
+        let sized = parts
+            .into_iter()
+            .map(|(part, length)| Sized { length, checksum: part.checksum })
+            .collect();
+        return Ok(Some(sized));
+    }
+    Ok(size.map(|size| uniform(count, size, properties.content_length)))
+}
+
+/// Parts of one size, of which the last may be shorter.
+fn uniform(count: u32, size: u64, total: u64) -> Vec<Sized> {
+    let starts = (0..u64::from(count.min(u32::from(PartNumber::MAX)))).map(|at| size * at);
+    starts
+        .map(|start| Sized { length: size.min(total.saturating_sub(start)), checksum: None })
+        .collect()
+}
+
 impl PartView {
     /// What an answer says of the part; the object's own checksum is not the part's.
     pub(in crate::ops) fn write(&self, mut answer: Builder) -> Builder {

@@ -4,11 +4,12 @@ use http::{Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::azure::{self, Kind, PutOptions};
-use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
+use crate::mapping::metadata::{ChecksumKind, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl;
-use crate::ops::object::conditions::{self, Resolved};
+use crate::ops::object::carry;
+use crate::ops::object::conditions;
 use crate::ops::object::headers as object_headers;
 use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
 use crate::ops::open::{Bucket, commit_id};
@@ -24,23 +25,18 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (owner, acl) = acl::of_write(gateway, &bucket, &request)?;
-    let Request { headers, body, payload, now, .. } = request;
+    let Request { headers, body, payload, .. } = request;
     let (blob_headers, facts) = object_headers::read(&headers)?;
     let facts = ObjectFacts { owner, acl, ..facts };
     let wanted = conditions::of_write(Conditions::read(&headers)?);
     let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;
     let path = bucket.path(&key);
-    let pinned = match conditions::resolve(bucket.store(), &path, &key, &wanted).await {
-        Ok(pinned) => pinned,
-        Err(Resolved::Refused(error)) => return Err(error),
-        Err(Resolved::Azure(error)) => return Err(gateway.explain(&bucket, &key, error).await),
-    };
+    let pinned = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     let destination = Destination {
         store: bucket.store().clone(),
         path,
         capabilities: bucket.account().capabilities().await,
-        started: now,
     };
     let incoming = Incoming { body: body.into_inner(), payload, promised, headers: &headers };
     let plan = |verified: &Verified| {
@@ -63,10 +59,6 @@ pub(in crate::ops) async fn run(
             .header(checksum.algorithm().header(), checksum.base64())
             .header(headers::CHECKSUM_TYPE, ChecksumKind::FullObject.name());
     }
-    if let Some(encryption) = headers.get(headers::SERVER_SIDE_ENCRYPTION) {
-        // Azure encrypts every blob with AES-256; other algorithms have been refused.
-        answer = answer.header(headers::SERVER_SIDE_ENCRYPTION, encryption);
-    }
     answer.body(body::empty()).map_err(unanswerable)
 }
 
@@ -78,9 +70,7 @@ fn plan(
 ) -> Result<Commit, Error> {
     let id = commit_id()?;
     facts.commit = Some(id.clone());
-    facts.checksum = verified
-        .checksum()
-        .map(|value| ObjectChecksum { value: *value, kind: ChecksumKind::FullObject });
+    facts.checksum = carry::full_object(verified);
     options.tier = tier(facts.storage_class);
     options.metadata = facts.write(verified.length())?;
     Ok(Commit { id, options })

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::azure::{
-    AzureETag, BlobBody, BlobError, BlobPath, BlobStore, ByteRange, Conditions, Kind, ReadOptions,
+    AzureETag, BlobBody, BlobError, BlobPath, BlobStore, ByteRange, Conditions, Kind, Properties,
+    ReadOptions,
 };
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::ObjectFacts;
@@ -67,6 +68,10 @@ impl ResumingBody {
         Self { blob, next: first, end: first.saturating_add(length), state, resumptions: 0 }
     }
 
+    fn none(blob: Pinned) -> Self {
+        Self { blob, next: 0, end: 0, state: State::Ended, resumptions: 0 }
+    }
+
     /// Takes a frame in; what is more than was announced is not passed on.
     fn take(&mut self, bytes: &Bytes) -> Option<Bytes> {
         let left = self.end.saturating_sub(self.next);
@@ -85,6 +90,28 @@ impl ResumingBody {
         let (blob, next, end) = (self.blob.clone(), self.next, self.end);
         self.state = State::Reopening(Box::pin(async move { blob.open(next, end).await }));
     }
+}
+
+/// The bytes of the blob from the first to the last of `span`, or all of them, as it was found.
+pub(in crate::ops) async fn open(
+    store: &BlobStore,
+    path: &BlobPath,
+    found: &Properties,
+    span: Option<(u64, u64)>,
+) -> Result<ResumingBody, BlobError> {
+    let first = span.map_or(0, |(first, _)| first);
+    let end = span.map_or(found.content_length, |(_, last)| last.saturating_add(1));
+    let pinned = Pinned {
+        store: store.clone(),
+        path: path.clone(),
+        etag: found.etag.clone(),
+        commit: ObjectFacts::read(found).commit,
+    };
+    if end <= first {
+        return Ok(ResumingBody::none(pinned));
+    }
+    let (body, etag) = pinned.clone().open(first, end).await?;
+    Ok(ResumingBody::new(Pinned { etag, ..pinned }, body, first, end - first))
 }
 
 impl Pinned {

@@ -64,7 +64,7 @@ pub(in crate::ops) async fn run(
     if copy.length() == 0 {
         let empty = Content::empty();
         let put = || copy.to.put_blob(&copy.to_path, &empty, Guard::Crc64(empty.crc64()), &options);
-        commit(&copy.to, &copy.to_path, &id, put).await?;
+        commit(&copy.to, &copy.to_path, (&id, &options.conditions), put).await?;
         return Ok(modified);
     }
     match server_side(copy, &options, &id).await {
@@ -87,7 +87,7 @@ async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result
     let whole = copy.span.is_none();
     if whole && copy.capabilities.put_blob_from_url && copy.length() <= AT_ONCE_BYTES_MAX {
         let put = || copy.to.put_blob_from_url(&copy.to_path, &source, options);
-        match commit(&copy.to, &copy.to_path, id, put).await {
+        match commit(&copy.to, &copy.to_path, (id, &options.conditions), put).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::NotSupported => {}
             other => return other.map(|_| ()),
         }
@@ -111,7 +111,7 @@ async fn server_side(copy: &Copy, options: &PutOptions, id: &CommitId) -> Result
         join(&mut tasks).await?;
     }
     let list = || copy.to.put_block_list(&copy.to_path, &blocks, options);
-    commit(&copy.to, &copy.to_path, id, list).await?;
+    commit(&copy.to, &copy.to_path, (id, &options.conditions), list).await?;
     Ok(())
 }
 
@@ -161,7 +161,7 @@ async fn through_gateway(
         drop(reserved);
     }
     let list = || copy.to.put_block_list(&copy.to_path, &blocks, options);
-    commit(&copy.to, &copy.to_path, id, list).await?;
+    commit(&copy.to, &copy.to_path, (id, &options.conditions), list).await?;
     Ok(())
 }
 

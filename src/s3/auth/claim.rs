@@ -37,10 +37,9 @@ impl<'a> Claim<'a> {
         query: &QueryCredentials<'a>,
     ) -> Result<Option<Self>, Error> {
         let claim = match headers.get(AUTHORIZATION) {
-            Some(_) if query.are_v4() || query.are_v2() => return Err(two_mechanisms()),
+            Some(_) if query.are_v4() => return Err(two_mechanisms()),
             Some(header) => Self::of_header(header, headers)?,
             None if query.are_v4() => Self::of_query(query)?,
-            None if query.are_v2() => return Err(version_2()),
             None => return Ok(None),
         };
         check_signed_headers(&claim.signed_headers, claim.door)?;
@@ -54,11 +53,8 @@ impl<'a> Claim<'a> {
 
     /// Holds the moment of signing against the clock.
     pub(super) fn check_time(&self, now: OffsetDateTime) -> Result<(), Error> {
-        let ahead = self.signed_at - now;
-        let Some(expires) = self.expires else {
-            return if ahead.abs() <= CLOCK_SKEW_MAX { Ok(()) } else { Err(self.skewed(now)) };
-        };
-        if ahead > CLOCK_SKEW_MAX {
+        let Some(expires) = self.expires else { return check_skew(self.signed_at, now) };
+        if self.signed_at - now > CLOCK_SKEW_MAX {
             return Err(Error::new(Code::AccessDenied).message("Request is not valid yet"));
         }
         let ends = self.signed_at.saturating_add(expires);
@@ -72,13 +68,6 @@ impl<'a> Claim<'a> {
         Ok(())
     }
 
-    fn skewed(&self, now: OffsetDateTime) -> Error {
-        Error::new(Code::RequestTimeTooSkewed)
-            .detail("RequestTime", self.stamp.as_str())
-            .detail("ServerTime", iso(now))
-            .detail("MaxAllowedSkewMilliseconds", CLOCK_SKEW_MAX.whole_milliseconds().to_string())
-    }
-
     fn of_header(header: &'a http::HeaderValue, headers: &HeaderMap) -> Result<Self, Error> {
         let Some((scheme, fields)) =
             header.to_str().ok().and_then(|header| header.trim().split_once(' '))
@@ -89,13 +78,9 @@ impl<'a> Claim<'a> {
                 )
                 .detail("ArgumentName", "Authorization"));
         };
-        match scheme {
-            ALGORITHM => {}
-            "AWS" => return Err(version_2()),
-            _ => {
-                let text = "Unsupported Authorization Type";
-                return Err(Error::invalid_argument("Authorization", scheme, text));
-            }
+        if scheme != ALGORITHM {
+            let text = "Unsupported Authorization Type";
+            return Err(Error::invalid_argument("Authorization", scheme, text));
         }
         let fields = HeaderFields::parse(fields)?;
         let signed_at = signed_at(headers).ok_or_else(no_date)?;
@@ -141,6 +126,17 @@ impl<'a> Claim<'a> {
     }
 }
 
+/// Holds the moment of signing against the clock, for a signature in the header.
+pub(super) fn check_skew(signed_at: OffsetDateTime, now: OffsetDateTime) -> Result<(), Error> {
+    if (signed_at - now).abs() <= CLOCK_SKEW_MAX {
+        return Ok(());
+    }
+    Err(Error::new(Code::RequestTimeTooSkewed)
+        .detail("RequestTime", Stamp::of(signed_at).as_str())
+        .detail("ServerTime", iso(now))
+        .detail("MaxAllowedSkewMilliseconds", CLOCK_SKEW_MAX.whole_milliseconds().to_string()))
+}
+
 /// The three fields of an `Authorization` header.
 struct HeaderFields<'a> {
     credential: &'a str,
@@ -177,7 +173,7 @@ impl<'a> HeaderFields<'a> {
 }
 
 /// When the header's signature was made: `x-amz-date` if there is one, else `Date`.
-fn signed_at(headers: &HeaderMap) -> Option<OffsetDateTime> {
+pub(super) fn signed_at(headers: &HeaderMap) -> Option<OffsetDateTime> {
     let header = headers.get("x-amz-date").or_else(|| headers.get(DATE))?;
     date::parse(header.to_str().ok()?.trim())
 }
@@ -205,7 +201,7 @@ fn check_signed_headers(names: &str, door: Door) -> Result<(), Error> {
     for name in names.split(';') {
         if name <= before || !name.bytes().all(is_name_byte) {
             return Err(match door {
-                Door::Header => header_fault(
+                Door::Header | Door::Form => header_fault(
                     "SignedHeaders must name headers in lower case, sorted, each once.",
                 ),
                 Door::Query => query_fault(
@@ -240,7 +236,7 @@ const fn is_name_byte(byte: u8) -> bool {
         )
 }
 
-fn iso(moment: OffsetDateTime) -> String {
+pub(super) fn iso(moment: OffsetDateTime) -> String {
     let moment = moment.to_offset(time::UtcOffset::UTC);
     let (hour, minute, second) = moment.to_hms();
     format!("{}T{hour:02}:{minute:02}:{second:02}Z", moment.date())
@@ -262,25 +258,16 @@ fn query_fault(what: &'static str) -> Error {
     Error::new(Code::AuthorizationQueryParametersError).message(what)
 }
 
-fn no_date() -> Error {
+pub(super) fn no_date() -> Error {
     Error::new(Code::AccessDenied)
         .message("AWS authentication requires a valid Date or x-amz-date header.")
 }
 
-fn two_mechanisms() -> Error {
+pub(super) fn two_mechanisms() -> Error {
     Error::new(Code::InvalidArgument)
         .message(
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature \
              query string parameter or the Authorization header should be specified",
         )
         .detail("ArgumentName", "Authorization")
-}
-
-/// Old tools sign so by themselves, and boto3 does when it presigns: it helps to say what to change.
-fn version_2() -> Error {
-    Error::new(Code::InvalidRequest).message(
-        "The authorization mechanism you have provided is not supported. Please use \
-         AWS4-HMAC-SHA256. (aws cli: `aws configure set default.s3.signature_version s3v4`; boto3: \
-         `Config(signature_version='s3v4')`)",
-    )
 }

@@ -1,12 +1,14 @@
 //! The gate: a signed request becomes [`Signed`], which nothing else can make.
 //!
 //! Signature Version 4, in the header or in the query, with S3's rules for the path: decoded once,
-//! encoded once, never tidied. Who may do what is not known here.
+//! encoded once, never tidied; and Version 2, where it is switched on. Who may do what is not known
+//! here.
 
 mod claim;
 mod credentials;
 mod date;
 mod encoding;
+mod form;
 mod keys;
 mod payload;
 mod query;
@@ -14,6 +16,7 @@ mod scope;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;
+mod version_2;
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,6 +24,7 @@ use http::{HeaderMap, Method};
 use time::OffsetDateTime;
 
 pub use credentials::{AccessKeyId, KeyRing, SecretKey};
+pub use form::verify_form;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
@@ -39,7 +43,7 @@ use signature::{ALGORITHM, CanonicalQuery, CanonicalRequest, TERMINATOR};
 pub struct Rules {
     /// The only region that a credential may name; none: any.
     pub region: Option<String>,
-    /// Reserved: Signature Version 2 is refused either way for now.
+    /// Whether signatures of Version 2 count, which cover less and are made with SHA-1.
     pub allow_sigv2: bool,
 }
 
@@ -48,6 +52,8 @@ pub struct Rules {
 pub struct RequestHead<'a> {
     /// The method.
     pub method: &'a Method,
+    /// The bucket that the host names, in lower case; none: the path names it.
+    pub virtual_bucket: Option<&'a str>,
     /// The path as sent, still encoded.
     pub raw_path: &'a str,
     /// The query as sent, still encoded, without its `?`.
@@ -71,7 +77,8 @@ pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
-    time: OffsetDateTime,
+    time: Option<OffsetDateTime>,
+    algorithm: &'static str,
     path_reading: PathReading,
 }
 
@@ -91,9 +98,14 @@ impl Signed {
         self.presigned
     }
 
-    /// When it was signed, as the signer has it.
-    pub fn signed_at(&self) -> OffsetDateTime {
+    /// When it was signed, where the signature says so.
+    pub fn signed_at(&self) -> Option<OffsetDateTime> {
         self.time
+    }
+
+    /// By which algorithm, as policies name it.
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -115,6 +127,9 @@ pub fn verify(
 ) -> Result<Option<Signed>, Error> {
     refuse_repeated_headers(head.headers)?;
     let query = QueryCredentials::read(head.raw_query)?;
+    if let Some(signed) = version_2::verify(head, &query, keys, rules, now)? {
+        return Ok(Some(signed));
+    }
     let Some(claim) = Claim::read(head.headers, &query)? else { return Ok(None) };
     let (payload_line, declared) = Declared::read(&claim, head.headers, &query)?;
     if !head.headers.contains_key(http::header::HOST) {
@@ -142,9 +157,12 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    let time = claim.signed_at();
-    Ok(Some(Signed { key_id, payload, presigned, time, path_reading }))
+    let (time, algorithm) = (Some(claim.signed_at()), ALGORITHM);
+    Ok(Some(Signed { key_id, payload, presigned, time, algorithm, path_reading }))
 }
+
+/// In place of the secret of a key that we do not know.
+static NOBODY: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::new("nobody"));
 
 /// A claim about a request, on its way to be proven.
 struct Attempt<'a> {
@@ -163,12 +181,11 @@ impl Attempt<'_> {
         cache: &SigningKeys,
         payload_was_guessed: bool,
     ) -> Result<(AccessKeyId, SigningKey, PathReading), Error> {
-        static NOBODY: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::new("nobody"));
         let id = AccessKeyId::new(self.scope.key_id);
         let secret = keys.secret(&id);
         let cached = secret.as_ref().and_then(|secret| cache.find(&self.scope, secret));
         let is_new = cached.is_none();
-        let key = cached.unwrap_or_else(|| self.derive(secret.as_ref().unwrap_or(&NOBODY)));
+        let key = cached.unwrap_or_else(|| self.scope.derive(secret.as_ref().unwrap_or(&NOBODY)));
         let reading = self.reading_that_holds(&key)?;
         let Some(secret) = secret else {
             return Err(Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", id.as_str()));
@@ -176,7 +193,7 @@ impl Attempt<'_> {
         let Some(reading) = reading else {
             if !is_new {
                 // Every refusal costs one derivation, so that time does not tell who was here today.
-                std::hint::black_box(self.derive(&secret));
+                std::hint::black_box(self.scope.derive(&secret));
             }
             return Err(self.does_not_match(&id, payload_was_guessed));
         };
@@ -184,10 +201,6 @@ impl Attempt<'_> {
             cache.keep(&self.scope, &secret, &key);
         }
         Ok((id, key, reading))
-    }
-
-    fn derive(&self, secret: &SecretKey) -> SigningKey {
-        SigningKey::derive(secret.expose(), self.scope.day, self.scope.region, self.scope.service)
     }
 
     /// With which reading of the path the signature is right, if with any.

@@ -46,8 +46,9 @@ impl Payload {
         if self.is_streaming() { Err(streaming_where_it_may_not_be()) } else { Ok(()) }
     }
 
-    /// What a request without credentials says of its body.
-    pub fn of_anonymous(headers: &HeaderMap) -> Result<Self, Error> {
+    /// What a request says of its body that is not signed, or signed by Version 2, which knows of no
+    /// signed chunks.
+    pub fn of_unsigned(headers: &HeaderMap) -> Result<Self, Error> {
         match Declared::of_header(headers)? {
             None if is_aws_chunked(headers) => Ok(Self::UnsignedChunksWithTrailer),
             None | Some((_, Declared::Unsigned)) => Ok(Self::Unsigned),
@@ -55,7 +56,7 @@ impl Payload {
             Some((_, Declared::UnsignedChunks)) => Ok(Self::UnsignedChunksWithTrailer),
             Some((_, Declared::SignedChunks { .. })) => Err(Error::new(Code::InvalidRequest)
                 .message(
-                    "Anonymous requests don't support this x-amz-content-sha256 value. Please use \
+                    "Requests that are not signed by AWS4-HMAC-SHA256 don't support this x-amz-content-sha256 value. Please use \
                      UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.",
                 )),
         }

@@ -1,5 +1,5 @@
-//! The query as far as authentication reads it: the `X-Amz-*` parameters of a presigned URL, each at
-//! most once.
+//! The query as far as authentication reads it: the `X-Amz-*` parameters of a presigned URL, and those
+//! of Version 2, each at most once.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -20,13 +20,13 @@ pub(super) struct QueryCredentials<'a> {
     /// Not a credential itself, but a signer may put it here instead of into a header.
     pub(super) content_sha256: Option<Cow<'a, str>>,
     pub(super) token: bool,
-    version: Option<Version>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
-    V2,
-    V4,
+    /// `AWSAccessKeyId`, of Version 2 as the next two are.
+    pub(super) access_key_id: Option<Cow<'a, str>>,
+    /// `Signature`.
+    pub(super) version_2_signature: Option<Cow<'a, str>>,
+    /// `Expires`.
+    pub(super) ends: Option<Cow<'a, str>>,
+    is_v4: bool,
 }
 
 impl<'a> QueryCredentials<'a> {
@@ -37,8 +37,8 @@ impl<'a> QueryCredentials<'a> {
         for parameter in raw.unwrap_or_default().split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let name = decode_parameter(name)?;
-            if matches!(&*name, "AWSAccessKeyId" | "Signature") {
-                found.version.get_or_insert(Version::V2);
+            if found.keep_version_2(&name, value)? {
+                refuse_second(&name, &mut seen)?;
             } else if is_amazons(&name) {
                 refuse_second(&name, &mut seen)?;
                 found.keep(&name, value)?;
@@ -49,12 +49,24 @@ impl<'a> QueryCredentials<'a> {
 
     /// Whether there is anything of Signature Version 4 here, complete or not.
     pub(super) fn are_v4(&self) -> bool {
-        self.version == Some(Version::V4)
+        self.is_v4
     }
 
-    /// Whether there is something of Signature Version 2 here.
+    /// Whether there is something of Signature Version 2 here; `Expires` alone is no credential.
     pub(super) fn are_v2(&self) -> bool {
-        self.version == Some(Version::V2)
+        self.access_key_id.is_some() || self.version_2_signature.is_some()
+    }
+
+    /// Keeps a parameter of Version 2, if it is one.
+    fn keep_version_2(&mut self, name: &str, value: &'a str) -> Result<bool, Error> {
+        let slot = match name {
+            "AWSAccessKeyId" => &mut self.access_key_id,
+            "Signature" => &mut self.version_2_signature,
+            "Expires" => &mut self.ends,
+            _ => return Ok(false),
+        };
+        *slot = Some(decode_parameter(value)?);
+        Ok(true)
     }
 
     fn keep(&mut self, name: &str, value: &'a str) -> Result<(), Error> {
@@ -68,7 +80,7 @@ impl<'a> QueryCredentials<'a> {
             _ => return self.keep_other(name, value),
         };
         *slot = Some(decode_parameter(value)?);
-        self.version = Some(Version::V4);
+        self.is_v4 = true;
         Ok(())
     }
 
@@ -78,10 +90,10 @@ impl<'a> QueryCredentials<'a> {
             self.content_sha256 = Some(decode_parameter(value)?);
         } else if is("X-Amz-Security-Token") {
             self.token = true;
-            self.version = Some(Version::V4);
+            self.is_v4 = true;
         } else if CREDENTIALS.into_iter().any(is) {
             // In another case it is no credential, yet the request must not pass as anonymous.
-            self.version = Some(Version::V4);
+            self.is_v4 = true;
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The credential and its scope: whose key, for which day, region and service.
 
 use super::Rules;
+use super::credentials::SecretKey;
 use super::date::Stamp;
-use super::signature::TERMINATOR;
+use super::signature::{SigningKey, TERMINATOR};
 use crate::s3::{Code, Error};
 
 /// The one service that is signed for here.
@@ -17,6 +18,8 @@ pub(super) enum Door {
     Header,
     /// `X-Amz-*` in the query: a presigned URL.
     Query,
+    /// `x-amz-*` fields of a form.
+    Form,
 }
 
 impl Door {
@@ -26,6 +29,9 @@ impl Door {
                 .message(format!("The authorization header is malformed; {what}")),
             Self::Query => Error::new(Code::AuthorizationQueryParametersError)
                 .message(format!("Error parsing the X-Amz-Credential parameter; {what}")),
+            Self::Form => Error::new(Code::InvalidArgument)
+                .message(format!("Error parsing the X-Amz-Credential field; {what}"))
+                .detail("ArgumentName", "x-amz-credential"),
         }
     }
 }
@@ -57,6 +63,11 @@ impl<'a> Scope<'a> {
         let scope = Self { key_id, day, region, service };
         scope.check(terminator, door, signed_at, rules)?;
         Ok(scope)
+    }
+
+    /// The key of this scope.
+    pub(super) fn derive(&self, secret: &SecretKey) -> SigningKey {
+        SigningKey::derive(secret.expose(), self.day, self.region, self.service)
     }
 
     fn check(
@@ -103,7 +114,9 @@ fn malformed(door: Door) -> Error {
 
 fn another_day(day: &str, door: Door, signed_at: &Stamp) -> Error {
     match door {
-        Door::Header => door.fault("Invalid credential date. Date is not the same as X-Amz-Date."),
+        Door::Header | Door::Form => {
+            door.fault("Invalid credential date. Date is not the same as X-Amz-Date.")
+        }
         Door::Query => Error::new(Code::AuthorizationQueryParametersError).message(format!(
             "Invalid credential date {day:?}. This date is not the same as X-Amz-Date: {:?}.",
             signed_at.day()

@@ -201,7 +201,12 @@ fn parse_length(length: &http::HeaderValue) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-fn interrupted(error: BoxError) -> Error {
+/// Why a body could not be read to its end, for the client. A body that refuses says so itself.
+pub(in crate::s3) fn interrupted(error: BoxError) -> Error {
+    let error = match error.downcast::<Error>() {
+        Ok(refusal) => return *refusal,
+        Err(error) => error,
+    };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
     while let Some(inner) = cause {
         if inner.is::<body::Stalled>() {

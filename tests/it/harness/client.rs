@@ -70,6 +70,16 @@ pub(crate) enum Length {
 }
 
 impl Client {
+    /// One who knows these keys, at a gateway without TLS.
+    pub(crate) fn of(address: SocketAddr, id: &str, secret: &str) -> Self {
+        Self {
+            address,
+            host: address.to_string(),
+            tls: None,
+            credentials: Some((id.to_owned(), secret.to_owned())),
+        }
+    }
+
     /// A request for a path that is sent as it is.
     pub(crate) fn request(&self, method: &str, path: &str) -> Request {
         let signer = self.credentials.as_ref().map(|(id, secret)| Signer::new(id, secret, now()));
@@ -462,6 +472,11 @@ impl Prepared {
             self.target.replace_range(at..at + 64, &zeros);
         }
         self
+    }
+
+    /// Where it goes.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.client.address
     }
 
     /// The bytes of the head.

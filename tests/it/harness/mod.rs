@@ -10,8 +10,10 @@ pub(crate) mod azure;
 pub(crate) mod chunks;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod signer;
+pub(crate) mod stand;
 pub(crate) mod wire;
 pub(crate) mod xml;
 

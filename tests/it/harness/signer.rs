@@ -18,6 +18,13 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// A signature of Version 2.
+pub(crate) fn sign_version_2(secret: &str, text: &str) -> String {
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(secret.as_bytes()).expect("any key does");
+    mac.update(text.as_bytes());
+    data_encoding::BASE64.encode(&mac.finalize().into_bytes())
+}
+
 /// `20130524T000000Z`
 pub(crate) fn amz_date(time: OffsetDateTime) -> String {
     time.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap()
@@ -99,6 +106,11 @@ impl Signer {
     /// The signature of a string to sign, whatever it says.
     fn sign(&self, string_to_sign: &str) -> String {
         HEXLOWER.encode(&hmac(&self.key(), string_to_sign))
+    }
+
+    /// The signature of the policy of a form.
+    pub(crate) fn sign_policy(&self, policy: &str) -> String {
+        self.sign(policy)
     }
 
     /// The signature of a request.

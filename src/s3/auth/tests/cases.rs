@@ -385,6 +385,7 @@ fn f41_a_secret_that_was_changed_no_longer_signs() {
     assert!(request.verify_with(&Rules::default(), NOW, &cache).is_ok());
     let head = super::RequestHead {
         method: &request.method,
+        virtual_bucket: None,
         raw_path: &request.path,
         raw_query: None,
         headers: &request.headers,
@@ -400,7 +401,7 @@ fn what_an_anonymous_request_says_of_its_body() {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        Payload::of_anonymous(&headers)
+        Payload::of_unsigned(&headers)
     };
     assert!(matches!(read(&[]), Ok(Payload::Unsigned)));
     let hash = ("x-amz-content-sha256", SHA256_OF_NOTHING);

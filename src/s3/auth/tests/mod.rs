@@ -5,6 +5,7 @@ mod cases;
 mod differential;
 mod presigned;
 pub(in crate::s3) mod vectors;
+mod version_2;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use time::macros::datetime;
@@ -209,6 +210,7 @@ impl Request {
     ) -> Result<Option<Signed>, Error> {
         let head = RequestHead {
             method: &self.method,
+            virtual_bucket: None,
             raw_path: &self.path,
             raw_query: self.query.as_deref(),
             headers: &self.headers,

@@ -154,6 +154,7 @@ pub(in crate::s3) fn example(name: &str) -> Example {
     let message = Message::parse(&read(&vectors().join(format!("aws-s3-examples/{name}.http"))));
     let head = RequestHead {
         method: &message.method,
+        virtual_bucket: None,
         raw_path: &message.path,
         raw_query: message.query.as_deref(),
         headers: &message.headers,

@@ -1,0 +1,169 @@
+//! One command that says how bluebucket stands beside its rivals and beside the backend alone: every
+//! gateway over the same stub, gateways on one core, load and stub on another, medians of several runs
+//! that take turns.
+
+mod load;
+mod memory;
+mod process;
+mod request;
+mod subject;
+mod table;
+mod wire;
+mod workload;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use strict_azure::{Auth, Digests, Options, StrictAzure};
+
+use crate::subject::{Programs, Start, Subject};
+use crate::table::{Figures, Row};
+use crate::workload::{Cost, Workload};
+
+/// What everything here ends with.
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures bluebucket, the stub alone, and the rivals that are at hand.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only the workloads whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How long each run lasts, in seconds.
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// How often each workload is run; the median counts.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// What every answer of the stub waits, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
+    /// The cores of the gateways, as taskset takes them.
+    #[arg(long, default_value = "0")]
+    gateway_cores: String,
+    /// The cores of load and stub.
+    #[arg(long, default_value = "1")]
+    load_cores: String,
+    /// Measures memory and start-up instead.
+    #[arg(long)]
+    memory: bool,
+    /// Another build of the gateway.
+    #[arg(long)]
+    bluebucket: Option<PathBuf>,
+    /// versitygw's program.
+    #[arg(long)]
+    versitygw: Option<PathBuf>,
+    /// The jar of `S3Proxy`.
+    #[arg(long)]
+    s3proxy: Option<PathBuf>,
+    /// rclone's program.
+    #[arg(long)]
+    rclone: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome {
+    process::pin_self(&arguments.load_cores)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure(arguments))
+}
+
+async fn measure(arguments: &Arguments) -> Outcome {
+    let mut options = Options { auth: Auth::Off, digests: Digests::FixedMd5, ..Options::default() }
+        .lengths_only();
+    options.behaviour.container_delete_time = Duration::ZERO;
+    let stub = StrictAzure::start(options)?;
+    let folder = std::env::temp_dir().join(format!("bluebucket-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let here = std::env::current_exe()?.with_file_name("bluebucket");
+    let programs = Programs {
+        bluebucket: arguments.bluebucket.clone().unwrap_or(here),
+        versitygw: arguments.versitygw.clone(),
+        s3proxy: arguments.s3proxy.clone(),
+        rclone: arguments.rclone.clone(),
+    };
+    let cores = &arguments.gateway_cores;
+    let start = Start { programs: &programs, stub: &stub, cores, folder: &folder };
+    let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
+    subjects.push(Subject::stub(&stub).await?);
+    for (name, at) in [
+        ("versitygw", &programs.versitygw),
+        ("s3proxy", &programs.s3proxy),
+        ("rclone", &programs.rclone),
+    ] {
+        if at.is_some() {
+            subjects.push(Subject::gateway(name, start).await?);
+        }
+    }
+    let text = if arguments.memory {
+        memory_of(&subjects).await?
+    } else {
+        stub.behave(|behaviour| behaviour.delay = Duration::from_millis(arguments.delay_ms));
+        costs_of(arguments, &subjects, &stub).await?
+    };
+    write!(io::stdout(), "{text}")?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+async fn memory_of(subjects: &[Subject]) -> Outcome<String> {
+    let mut held = Vec::new();
+    for subject in subjects {
+        if let Some(measured) = memory::measure(subject).await? {
+            held.push((subject, measured));
+        }
+    }
+    table::memory(&held)
+}
+
+async fn costs_of(
+    arguments: &Arguments,
+    subjects: &[Subject],
+    stub: &StrictAzure,
+) -> Outcome<String> {
+    let time = Duration::from_secs(arguments.seconds);
+    let mut rows = Vec::new();
+    for workload in workload::ALL {
+        if !workload.name.contains(&arguments.only) {
+            continue;
+        }
+        let mut costs: Vec<Vec<Cost>> = subjects.iter().map(|_| Vec::new()).collect();
+        for _ in 0..arguments.runs {
+            for (subject, costs) in subjects.iter().zip(&mut costs) {
+                costs.extend(cost_of(workload, subject, stub, time).await?);
+            }
+        }
+        let figures = costs.iter().map(|costs| Figures::median(&workload, costs)).collect();
+        writeln!(io::stderr(), "{} done", workload.name)?;
+        rows.push(Row { workload, figures });
+    }
+    table::costs(subjects, &rows)
+}
+
+/// One run. A subject that cannot do a thing does not end the others' runs.
+async fn cost_of(
+    workload: Workload,
+    subject: &Subject,
+    stub: &StrictAzure,
+    time: Duration,
+) -> Outcome<Option<Cost>> {
+    match workload.run(subject, stub, time).await {
+        Ok(cost) => Ok(Some(cost)),
+        Err(error) => {
+            writeln!(io::stderr(), "{}: {}: {error}", subject.name, workload.name)?;
+            Ok(None)
+        }
+    }
+}

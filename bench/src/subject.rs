@@ -1,0 +1,238 @@
+//! What is measured: gateways over the stub, and the stub itself.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use strict_azure::StrictAzure;
+
+use crate::Outcome;
+use crate::load::once;
+use crate::process::{Program, thread_cpu};
+use crate::request::{ACCESS_KEY, Payload, Request, SECRET_KEY, Signer, bare};
+
+/// How long a gateway may take to start; a Java machine needs some seconds.
+const START_MAX: Duration = Duration::from_mins(1);
+/// How often a gateway that starts is asked.
+const START_STEP: Duration = Duration::from_millis(2);
+
+/// Where the programs are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Programs {
+    /// The gateway that this is about.
+    pub(crate) bluebucket: PathBuf,
+    /// Its rivals, as far as they are at hand.
+    pub(crate) versitygw: Option<PathBuf>,
+    /// The jar of `S3Proxy`.
+    pub(crate) s3proxy: Option<PathBuf>,
+    /// rclone.
+    pub(crate) rclone: Option<PathBuf>,
+}
+
+/// One of those that are measured.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// How the table calls it.
+    pub(crate) name: &'static str,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The bucket that it was given.
+    pub(crate) bucket: String,
+    /// From the start to the first answer.
+    pub(crate) started_in: Duration,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stub { account: String },
+    Gateway { program: Program, signer: Signer },
+}
+
+impl Subject {
+    /// The stub, asked without a gateway.
+    pub(crate) async fn stub(stub: &StrictAzure) -> Outcome<Self> {
+        let account = stub.account().to_owned();
+        let subject = Self {
+            name: "stub alone",
+            address: stub.address(),
+            bucket: "bench-stub".to_owned(),
+            started_in: Duration::ZERO,
+            kind: Kind::Stub { account },
+        };
+        let create = subject.bare("PUT", "?restype=container", "", Bytes::new());
+        once(subject.address, &create).await?;
+        Ok(subject)
+    }
+
+    /// Starts a gateway and makes its bucket.
+    pub(crate) async fn gateway(name: &'static str, start: Start<'_>) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let command = start.command(name, address)?;
+        let begun = Instant::now();
+        let mut program =
+            Program::start(&command, start.cores, &start.folder.join(format!("{name}.log")))?;
+        let signer = Signer::new(address.to_string());
+        let list = signer.request("GET", "/", Bytes::new(), Payload::Signed)?;
+        while once(address, &list).await.is_err() {
+            if program.has_ended() || begun.elapsed() > START_MAX {
+                return Err(format!("{name} does not start: see its log").into());
+            }
+            tokio::time::sleep(START_STEP).await;
+        }
+        let started_in = begun.elapsed();
+        let bucket = format!("bench-{name}");
+        let create = signer.request("PUT", &format!("/{bucket}"), Bytes::new(), Payload::Signed)?;
+        once(address, &create).await?;
+        Ok(Self { name, address, bucket, started_in, kind: Kind::Gateway { program, signer } })
+    }
+
+    /// A request on the key `key`, S3's or Azure's.
+    pub(crate) fn object(
+        &self,
+        method: &str,
+        key: &str,
+        body: Bytes,
+        payload: Payload,
+    ) -> Outcome<Request> {
+        self.request(method, &format!("/{key}"), body, payload)
+    }
+
+    /// `target` follows the bucket's name.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        target: &str,
+        body: Bytes,
+        payload: Payload,
+    ) -> Outcome<Request> {
+        match &self.kind {
+            Kind::Gateway { signer, .. } => {
+                signer.request(method, &format!("/{}{target}", self.bucket), body, payload)
+            }
+            Kind::Stub { .. } => {
+                let extra = if method == "PUT" { "x-ms-blob-type: BlockBlob\r\n" } else { "" };
+                Ok(self.bare(method, target, extra, body))
+            }
+        }
+    }
+
+    /// Whether it is the stub, which does not speak S3.
+    pub(crate) fn is_stub(&self) -> bool {
+        matches!(self.kind, Kind::Stub { .. })
+    }
+
+    fn bare(&self, method: &str, target: &str, extra: &str, body: Bytes) -> Request {
+        let Kind::Stub { account } = &self.kind else {
+            return bare(method, "", target, extra, body);
+        };
+        let target = format!("/{account}/{}{target}", self.bucket);
+        bare(method, &self.address.to_string(), &target, extra, body)
+    }
+
+    /// CPU time so far: of the gateway, or of the stub where that is what is measured.
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        match &self.kind {
+            Kind::Gateway { program, .. } => program.cpu(),
+            Kind::Stub { .. } => thread_cpu("strict-azure"),
+        }
+    }
+
+    /// The program, where it is one.
+    pub(crate) fn program(&self) -> Option<&Program> {
+        match &self.kind {
+            Kind::Gateway { program, .. } => Some(program),
+            Kind::Stub { .. } => None,
+        }
+    }
+}
+
+/// How a gateway is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start<'a> {
+    /// Where the programs are.
+    pub(crate) programs: &'a Programs,
+    /// The stub.
+    pub(crate) stub: &'a StrictAzure,
+    /// The cores it may use.
+    pub(crate) cores: &'a str,
+    /// For logs and configuration.
+    pub(crate) folder: &'a Path,
+}
+
+impl Start<'_> {
+    fn command(&self, name: &str, address: SocketAddr) -> Outcome<Command> {
+        let missing = || format!("{name} is not at hand");
+        match name {
+            "versitygw" => {
+                let program = self.programs.versitygw.as_ref().ok_or_else(missing)?;
+                Ok(self.versitygw(program, address))
+            }
+            "s3proxy" => {
+                let program = self.programs.s3proxy.as_ref().ok_or_else(missing)?;
+                self.s3proxy(program, address)
+            }
+            "rclone" => {
+                let program = self.programs.rclone.as_ref().ok_or_else(missing)?;
+                Ok(self.rclone(program, address))
+            }
+            _ => Ok(self.bluebucket(address)),
+        }
+    }
+
+    fn bluebucket(&self, address: SocketAddr) -> Command {
+        let mut command = Command::new(&self.programs.bluebucket);
+        command
+            .arg("serve")
+            .env("BLUEBUCKET_LISTEN", address.to_string())
+            .env("BLUEBUCKET_ADMIN_LISTEN", "127.0.0.1:0")
+            .env("BLUEBUCKET_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("BLUEBUCKET_SECRET_ACCESS_KEY", SECRET_KEY)
+            .env("BLUEBUCKET_LOG", "warn")
+            .env("AZURE_STORAGE_CONNECTION_STRING", self.stub.connection_string());
+        command
+    }
+
+    fn versitygw(&self, program: &Path, address: SocketAddr) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["--access", ACCESS_KEY, "--secret", SECRET_KEY, "--keep-alive", "--quiet"])
+            .args(["--port", &address.to_string(), "azure"])
+            .args(["--account", self.stub.account(), "--access-key", self.stub.key()])
+            .args(["--url", &self.stub.endpoint()]);
+        command
+    }
+
+    fn rclone(&self, program: &Path, address: SocketAddr) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "s3", "--addr", &address.to_string()])
+            .args(["--auth-key", &format!("{ACCESS_KEY},{SECRET_KEY}"), "--vfs-cache-mode", "off"])
+            .arg(format!(
+                ":azureblob,account={},key='{}',endpoint='{}':",
+                self.stub.account(),
+                self.stub.key(),
+                self.stub.endpoint()
+            ));
+        command
+    }
+
+    fn s3proxy(&self, program: &Path, address: SocketAddr) -> Outcome<Command> {
+        let file = self.folder.join("s3proxy.properties");
+        let text = format!(
+            "s3proxy.endpoint=http://{address}\ns3proxy.authorization=aws-v2-or-v4\n\
+             s3proxy.identity={ACCESS_KEY}\ns3proxy.credential={SECRET_KEY}\n\
+             jclouds.provider=azureblob-sdk\njclouds.identity={}\njclouds.credential={}\n\
+             jclouds.endpoint={}\n",
+            self.stub.account(),
+            self.stub.key(),
+            self.stub.endpoint()
+        );
+        std::fs::write(&file, text)?;
+        let mut command = Command::new("java");
+        command.arg("-jar").arg(program).arg("--properties").arg(file);
+        Ok(command)
+    }
+}
