@@ -21,6 +21,7 @@ pub mod incoming;
 mod last_words;
 mod listener;
 pub mod metrics;
+mod origin;
 pub mod output;
 mod preface;
 pub mod presign;
