@@ -447,6 +447,8 @@ impl Observer for Counts {
     fn changed_on_the_way(&self, _: &'static str) {
         self.changed.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn token(&self, _: bool) {}
 }
 
 #[tokio::test]

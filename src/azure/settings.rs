@@ -120,4 +120,7 @@ pub trait Observer: Send + Sync {
 
     /// The bytes that `op` sent are not those that came to Azure: it says so, or its answer shows it.
     fn changed_on_the_way(&self, op: &'static str);
+
+    /// A new token was asked for, and was had or not.
+    fn token(&self, fetched: bool);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,14 +90,16 @@ impl Task {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            let peer = Peer { address, scheme: Scheme::Http };
+            let peer = Peer { address, scheme: Scheme::Http, tls: None };
             return connection::serve(stream, None, peer, handler, &self.manner).await;
         };
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                let peer = Peer { address, scheme: Scheme::Https };
-                let told = Some(tls::protocol(stream.get_ref().1));
+                let session = stream.get_ref().1;
+                let tls = version(session.protocol_version());
+                let told = Some(tls::protocol(session));
+                let peer = Peer { address, scheme: Scheme::Https, tls };
                 connection::serve(stream, told, peer, handler, &self.manner).await;
             }
             Ok(Err(error)) => {
@@ -105,6 +108,15 @@ impl Task {
             }
             Err(_elapsed) => self.manner.metrics.connection_cut("handshake"),
         }
+    }
+}
+
+/// As policies name it. No older version is spoken here.
+fn version(spoken: Option<ProtocolVersion>) -> Option<&'static str> {
+    if spoken == Some(ProtocolVersion::TLSv1_2) {
+        Some("1.2")
+    } else {
+        spoken.filter(|spoken| *spoken == ProtocolVersion::TLSv1_3).map(|_| "1.3")
     }
 }
 

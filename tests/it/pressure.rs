@@ -6,11 +6,7 @@ use http::Method;
 use crate::buckets::bucket;
 use crate::deadlines::counted;
 use crate::harness::gateway::ALICE;
-use crate::harness::program::Bluebucket;
-use crate::harness::wire::Wire;
-use crate::harness::{
-    Action, Gate, Gateway, PATIENCE, Proxy, Rule, md5_hex, noise, path, spawn, unique, until,
-};
+use crate::harness::{Action, Gate, Gateway, PATIENCE, Proxy, Rule, md5_hex, noise, path};
 
 const MIB: usize = 1024 * 1024;
 
@@ -57,60 +53,6 @@ async fn f39_slow_writers_leave_room_and_all_make_progress() {
         assert!(read.body == body, "{number}");
     }
     counted(&gateway, "bluebucket_held_bytes 0").await;
-}
-
-/// F40, in little: who leaves in the middle leaves nothing open, and is written down as one who left.
-#[tokio::test]
-async fn f40_requests_that_are_aborted_leave_nothing_open() {
-    let program = Bluebucket::new().azure().user().env("BLUEBUCKET_LOG", "info");
-    let mut running = program.serve().await;
-    let client = running.client();
-    let bucket = unique("aborted");
-    client.put(&format!("/{bucket}")).ok().await;
-    let at = path(&bucket, "k");
-    let body = noise(9 * MIB);
-    client.put(&at).body(&body).ok().await;
-    let before = running.descriptors();
-    for round in 0..10 {
-        let mut tasks = Vec::new();
-        for number in 0..30 {
-            let request = match number % 3 {
-                0 => client.get(&at).prepare(),
-                _ => client.put(&path(&bucket, "other")).body(&body).prepare(),
-            };
-            let mut wire = client.wire().await;
-            let sent =
-                [0, 1, 100_000, body.len() - 1][(round + number) % 4].min(request.body.len());
-            tasks.push(spawn(async move {
-                wire.send(request.head_bytes()).await.unwrap();
-                wire.send(&request.body[..sent]).await.ok();
-                if request.method == "GET" {
-                    wire.head().await.unwrap();
-                }
-            }));
-        }
-        for task in tasks {
-            task.await.unwrap();
-        }
-    }
-    // Azure's kept connections may be one for each request that ran at once.
-    until("everything is closed", async || {
-        let mut admin = Wire::connect(running.admin).await.unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
-        let text = admin.exchange(request.as_bytes(), "GET").await.unwrap().text();
-        let at_rest = ["bluebucket_requests_in_flight 0", "bluebucket_held_bytes 0"];
-        at_rest.iter().all(|line| text.contains(line)) && running.descriptors() <= before + 4
-    })
-    .await;
-    assert!(client.get(&at).ok().await.body == body, "and it is as well as before");
-    client.head(&path(&bucket, "other")).refused(404, "").await;
-    running.terminate().await;
-    assert_eq!(running.end().await, Some(0));
-    let log = running.log().await;
-    let has = |words: &[&str]| log.iter().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(has(&["\"op\":\"PutObject\"", "\"code\":\"IncompleteBody\""]), "{log:?}");
-    assert!(has(&["\"op\":\"GetObject\"", "\"status\":200", "\"aborted\":true"]), "{log:?}");
-    assert!(has(&["\"op\":\"GetObject\"", "\"status\":200", "\"aborted\":false"]), "{log:?}");
 }
 
 #[tokio::test]

@@ -16,14 +16,13 @@ use http_body_util::BodyExt as _;
 use crate::azure::{self, BlobError, BlobRead, Kind, ReadOptions};
 use crate::ops::gateway::{Gateway, unanswerable};
 use crate::ops::object::ahead::{AheadBody, FIRST_BYTES};
-use crate::ops::object::get::{Read, answer, judge, out_of_range, properties, view};
+use crate::ops::object::get::{Read, answer, judge, out_of_range, view};
 use crate::ops::object::headers::Described;
 use crate::ops::object::parts::PartView;
 use crate::ops::object::resume::{Pinned, ResumingBody};
-use crate::ops::open::Bucket;
+use crate::ops::open::{Bucket, Reader, Unseen};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::ByteRange;
-use crate::s3::names::ObjectKey;
 use crate::s3::{Code, Error};
 
 /// How much of an object is asked for when its end is wanted and its length is not known, in bytes.
@@ -32,8 +31,7 @@ const TAIL_BYTES: u64 = 64 * 1024;
 /// What a GET is about.
 struct Fetch<'a> {
     gateway: &'a Gateway,
-    bucket: &'a Bucket,
-    key: &'a ObjectKey,
+    reader: &'a Reader,
     read: &'a Read,
     /// The part that is asked for.
     part: Option<PartView>,
@@ -41,11 +39,10 @@ struct Fetch<'a> {
 
 pub(super) async fn run(
     gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
+    reader: &Reader,
     read: &Read,
 ) -> Result<Response<Body>, Error> {
-    let mut fetch = Fetch { gateway, bucket, key, read, part: None };
+    let mut fetch = Fetch { gateway, reader, read, part: None };
     let likely =
         read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
     if likely || read.part.is_some() {
@@ -60,13 +57,13 @@ pub(super) async fn run(
 impl Fetch<'_> {
     /// Of an object that is looked at first.
     async fn looked_up(&mut self) -> Result<Response<Body>, Error> {
-        let Self { gateway, bucket, key, read, .. } = *self;
-        let found = properties(gateway, bucket, key).await?;
+        let Self { gateway, reader, read, .. } = *self;
+        let (bucket, found) = reader.look(gateway).await?;
         let described = Described::of(&found);
         if let Some(answer) = judge(&read.conditions, &described)? {
             return Ok(answer);
         }
-        self.part = view(gateway, bucket, key, read, &found).await?;
+        self.part = view(gateway, &bucket, reader.key(), read, &found).await?;
         let span = match &self.part {
             Some(part) => part.span,
             None => read.range.map(|range| range.resolve(found.content_length)).transpose()?,
@@ -78,9 +75,9 @@ impl Fetch<'_> {
     /// The last `count` bytes.
     async fn tail(&self, count: u64) -> Result<Response<Body>, Error> {
         let beginning = Some(azure::ByteRange { first: 0, last: Some(TAIL_BYTES - 1) });
-        let found = match self.ask(beginning, azure::Conditions::default()).await {
+        let (bucket, found) = match self.ask(beginning, azure::Conditions::default()).await {
             Ok(found) => found,
-            Err(error) => return Err(self.explain(error).await),
+            Err(unseen) => return Err(self.explain(unseen).await),
         };
         let (total, etag) = (found.properties.content_length, found.properties.etag.clone());
         let described = Described::of(&found.properties);
@@ -95,7 +92,7 @@ impl Fetch<'_> {
             return self.bytes(range, azure::Conditions::if_match(etag)).await;
         }
         let BlobRead { properties, body, .. } = found;
-        let pinned = Pinned::of(self.bucket.store(), &self.bucket.path(self.key), &properties);
+        let pinned = Pinned::of(bucket.store(), &bucket.path(self.reader.key()), &properties);
         let whole = ResumingBody::new(pinned, body, 0, total).collect().await;
         let whole = whole.map_err(|cut| Error::new(Code::SlowDown).caused_by(cut))?.to_bytes();
         let wanted = usize::try_from(first).ok().filter(|first| *first <= whole.len());
@@ -111,12 +108,14 @@ impl Fetch<'_> {
         conditions: azure::Conditions,
     ) -> Result<Response<Body>, Error> {
         match self.ask(Some(beginning(range)), conditions).await {
-            Ok(found) => self.pass_on(range, found),
+            Ok((bucket, found)) => self.pass_on(&bucket, range, found),
             // Of no bytes there is no range.
-            Err(error) if error.kind() == Kind::RangeNotSatisfiable && range.is_none() => {
+            Err(Unseen::Azure(error))
+                if error.kind() == Kind::RangeNotSatisfiable && range.is_none() =>
+            {
                 self.empty(error).await
             }
-            Err(error) => Err(self.explain(error).await),
+            Err(unseen) => Err(self.explain(unseen).await),
         }
     }
 
@@ -124,27 +123,31 @@ impl Fetch<'_> {
         &self,
         range: Option<azure::ByteRange>,
         conditions: azure::Conditions,
-    ) -> Result<BlobRead, BlobError> {
+    ) -> Result<(Bucket, BlobRead), Unseen> {
         let options = ReadOptions { range, conditions, ..ReadOptions::default() };
-        self.bucket.store().read(&self.bucket.path(self.key), &options).await
+        self.reader.read(&options).await
     }
 
-    async fn explain(&self, error: BlobError) -> Error {
-        let Self { gateway, bucket, key, read, .. } = self;
+    async fn explain(&self, unseen: Unseen) -> Error {
+        let Self { gateway, reader, read, .. } = self;
+        let error = match unseen {
+            Unseen::Refused(error) => return error,
+            Unseen::Azure(error) => error,
+        };
         if error.kind() == Kind::RangeNotSatisfiable {
-            return out_of_range(gateway, bucket, key, read, error).await;
+            return out_of_range(gateway, reader, read, error).await;
         }
         if error.kind() == Kind::ConditionNotMet {
             // It was replaced after it was looked at. What is there now the client judges afresh.
             return Error::new(Code::OperationAborted).caused_by(error);
         }
-        gateway.explain(bucket, key, error).await
+        reader.explain(gateway, error).await
     }
 
     /// An object without bytes.
     async fn empty(&self, error: BlobError) -> Result<Response<Body>, Error> {
-        let Self { gateway, bucket, key, read, .. } = *self;
-        let found = properties(gateway, bucket, key).await?;
+        let Self { gateway, reader, read, .. } = *self;
+        let (_, found) = reader.look(gateway).await?;
         let described = Described::of(&found);
         if let Some(answer) = judge(&read.conditions, &described)? {
             return Ok(answer);
@@ -157,7 +160,12 @@ impl Fetch<'_> {
     }
 
     /// Azure's answer as the client's.
-    fn pass_on(&self, range: Option<ByteRange>, found: BlobRead) -> Result<Response<Body>, Error> {
+    fn pass_on(
+        &self,
+        bucket: &Bucket,
+        range: Option<ByteRange>,
+        found: BlobRead,
+    ) -> Result<Response<Body>, Error> {
         let BlobRead { properties, range: got, body } = found;
         let described = Described::of(&properties);
         if let Some(answer) = judge(&self.read.conditions, &described)? {
@@ -173,7 +181,7 @@ impl Fetch<'_> {
             let what = "Azure answered another range than the one it was asked for";
             return Err(Error::new(Code::InternalError).caused_by(what));
         }
-        let pinned = Pinned::of(self.bucket.store(), &self.bucket.path(self.key), &properties);
+        let pinned = Pinned::of(bucket.store(), &bucket.path(self.reader.key()), &properties);
         let here = got_end.min(end).saturating_sub(first);
         let stream = ResumingBody::new(pinned.clone(), body, first, here);
         let body = if first.saturating_add(here) < end {

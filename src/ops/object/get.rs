@@ -4,12 +4,12 @@ use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::access::Action;
-use crate::azure::{self, BlobError, Properties};
+use crate::azure::{BlobError, Properties};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::fetch;
 use crate::ops::object::headers::{self, Described};
-use crate::ops::object::parts::{self, PartView, Unseen};
-use crate::ops::open::Bucket;
+use crate::ops::object::parts::{self, PartView};
+use crate::ops::open::{Bucket, Reader};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::names::{ObjectKey, PartNumber};
@@ -71,28 +71,23 @@ pub(in crate::ops) async fn run(
     gateway: &Gateway,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let (bucket, key) = gateway.open_object(&request, Action::GetObject).await?;
+    let reader = gateway.open_reader(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
     if request.operation == Operation::HeadObject {
-        head(gateway, &bucket, &key, &read).await
+        head(gateway, &reader, &read).await
     } else {
-        fetch::run(gateway, &bucket, &key, &read).await
+        fetch::run(gateway, &reader, &read).await
     }
 }
 
-async fn head(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-) -> Result<Response<Body>, Error> {
-    let properties = properties(gateway, bucket, key).await?;
+async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
+    let (bucket, properties) = reader.look(gateway).await?;
     let described = Described::of(&properties);
     if let Some(answer) = judge(&read.conditions, &described)? {
         return Ok(answer);
     }
     let length = properties.content_length;
-    let view = view(gateway, bucket, key, read, &properties).await?;
+    let view = view(gateway, &bucket, reader.key(), read, &properties).await?;
     let span = match &view {
         Some(view) => view.span,
         None => read.range.map(|range| range.resolve(length)).transpose()?,
@@ -113,20 +108,8 @@ pub(super) async fn view(
     let (store, path) = (bucket.store(), bucket.path(key));
     match parts::view(store, &path, properties, number, &read.headers).await {
         Ok(view) => Ok(Some(view)),
-        Err(Unseen::Refused(error)) => Err(error),
-        Err(Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
-    }
-}
-
-pub(super) async fn properties(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-) -> Result<Properties, Error> {
-    let found = bucket.store().properties(&bucket.path(key), &azure::Conditions::default()).await;
-    match found {
-        Ok(properties) => Ok(properties),
-        Err(error) => Err(gateway.explain(bucket, key, error).await),
+        Err(parts::Unseen::Refused(error)) => Err(error),
+        Err(parts::Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
     }
 }
 
@@ -156,13 +139,12 @@ pub(super) fn judge(
 /// 416, unless a condition says something else: that is judged first.
 pub(super) async fn out_of_range(
     gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
+    reader: &Reader,
     read: &Read,
     error: BlobError,
 ) -> Error {
-    let found = match properties(gateway, bucket, key).await {
-        Ok(found) => found,
+    let found = match reader.look(gateway).await {
+        Ok((_, found)) => found,
         Err(gone) => return gone,
     };
     if let Err(failed) = judge(&read.conditions, &Described::of(&found)) {

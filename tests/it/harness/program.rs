@@ -240,11 +240,6 @@ impl Serving {
         self.started.child.id().expect("it runs")
     }
 
-    /// How many file descriptors it has open.
-    pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
-    }
-
     pub(crate) async fn end(&mut self) -> Option<i32> {
         self.started.end().await
     }
