@@ -22,6 +22,11 @@ use crate::server::recent::{Fault, Recent};
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 
+/// Bytes changed between us and Azure.
+pub const TO_AZURE: &str = "to_azure";
+/// An answer ended before its length.
+pub const ANSWER_CUT: &str = "answer_cut";
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
     op: &'static str,
@@ -326,7 +331,9 @@ impl Inner {
         for reason in ["in_flight", "connections"] {
             drop(self.shed.get_or_create(&Reason { reason }));
         }
-        drop(self.integrity_failures.get_or_create(&Reason { reason: "answer_cut" }));
+        for reason in [TO_AZURE, ANSWER_CUT] {
+            drop(self.integrity_failures.get_or_create(&Reason { reason }));
+        }
     }
 
     fn register_our_side(&mut self) {

@@ -3,6 +3,7 @@
 //! [`commands`] is the way in from `main`. [`Server`] has the two ports and the drain; what answers on
 //! the S3 port is a [`Handler`]: [`router`], over the gateway that [`wiring`] builds.
 
+pub mod access_log;
 pub mod admin;
 pub mod answer;
 pub mod azurite;

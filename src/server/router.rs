@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Caller;
+use crate::azure::Tally;
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -29,6 +30,7 @@ use crate::s3::operation::Operation;
 use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
+use crate::server::access_log::AccessLog;
 use crate::server::answer::{self, Seen};
 use crate::server::form::{self, Gate};
 use crate::server::health::Health;
@@ -47,6 +49,8 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Where a line for each request goes, besides the log.
+    pub access_log: Option<AccessLog>,
     /// How many requests may run at once.
     pub max_in_flight: usize,
     /// How long a client may send next to nothing in the middle of a body.
@@ -99,6 +103,9 @@ async fn handle(
         return answer.map(axum::body::Body::new);
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
+    if let Some(log) = &hall.front.access_log {
+        seen.write_to(log, &head, now);
+    }
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
     let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {

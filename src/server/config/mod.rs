@@ -58,6 +58,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What is logged and how.
     pub log: LogConfig,
+    /// The file of the access log, where one is wanted.
+    pub access_log: Option<PathBuf>,
     /// TLS of the S3 port; none means plain HTTP.
     pub tls: Option<TlsConfig>,
     /// PEM: authorities that Azure and Entra ID are trusted by, besides those of the system.
