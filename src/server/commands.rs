@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use time::OffsetDateTime;
 
 use crate::ops::Gateway;
+use crate::ops::census::Census;
 use crate::ops::janitor::{self, Ages};
 use crate::server::access_log::AccessLog;
 use crate::server::admin::Admin;
@@ -201,7 +202,8 @@ impl Running {
         };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
-        let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
+        let census = Census::new(Some(Arc::clone(&gateway)));
+        let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
         Ok(Self { server, parts, handler, reloader, signals, gateway })

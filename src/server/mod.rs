@@ -28,6 +28,7 @@ pub mod recent;
 pub mod reload;
 pub mod router;
 pub mod shutdown;
+pub mod status;
 pub mod stores;
 mod streams;
 pub mod telemetry;

@@ -110,7 +110,9 @@ async fn handle(
     let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);
-            let outcome = run(&hall, &head, body, now, &mut seen).await;
+            let tally = seen.tally();
+            let work = run(&hall, &head, body, now, &mut seen);
+            let outcome = Tally::counting(tally, work).await;
             (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {

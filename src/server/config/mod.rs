@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod arguments;
 mod assemble;
+pub mod changes;
 pub mod fault;
 pub mod file;
 mod import;
