@@ -276,6 +276,8 @@ fn of_request(code: &str) -> Option<Kind> {
         "InvalidHeaderValue" => Kind::InvalidHeader,
         "RequestBodyTooLarge" | "MaxBlobSizeConditionNotMet" => Kind::TooLarge,
         // The second is how the service spells it.
+        // A tool's copy onto this very blob goes on: nothing was done, and later it can be.
+        "PendingCopyOperation" => Kind::Throttled,
         "ServerBusy" | "SnapshotOperationRateExceeded" | "SnaphotOperationRateExceeded" => {
             Kind::Throttled
         }

@@ -118,6 +118,9 @@ pub trait Observer: Send + Sync {
     /// One attempt of `op` ended: with `status`, or without an answer. The first attempt is 1.
     fn request(&self, op: &'static str, status: Option<u16>, elapsed: Duration, attempt: u32);
 
+    /// The bytes that `op` sent are not those that came to Azure: it says so, or its answer shows it.
+    fn changed_on_the_way(&self, op: &'static str);
+
     /// A new token was asked for, and was had or not.
     fn token(&self, fetched: bool);
 }

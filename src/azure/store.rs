@@ -17,6 +17,8 @@ pub struct BlobStore {
     pub(super) shared: Arc<Shared>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) request_id: Option<Arc<str>>,
+    /// Nothing is asked twice.
+    pub(super) once: bool,
 }
 
 pub(super) struct Shared {
@@ -72,7 +74,7 @@ impl BlobStore {
             budget,
             token_until: AtomicI64::new(0),
         });
-        Ok(Self { shared, observer: None, request_id: None })
+        Ok(Self { shared, observer: None, request_id: None, once: false })
     }
 
     /// The same store, telling `observer` of each request.
@@ -86,6 +88,11 @@ impl BlobStore {
     #[must_use]
     pub fn for_request(&self, id: impl Into<Arc<str>>) -> Self {
         Self { request_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The same store for a call that is meant to fail: asked once, and told to nobody.
+    pub(super) fn to_try(&self) -> Self {
+        Self { observer: None, once: true, ..self.clone() }
     }
 
     /// Whether both share their connections, their credential and their retry budget.

@@ -17,9 +17,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use crate::access::Connection;
 use crate::s3::operation::Operation;
 use crate::s3::xml;
-use crate::server::connection::{Peer, Scheme};
 use crate::server::metrics::Metrics;
 
 /// Lines that may wait for the disk: a second of many.
@@ -118,7 +118,6 @@ fn write(mut target: Target, lines: &Receiver<String>) {
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     at: OffsetDateTime,
-    remote: Option<Peer>,
     request: String,
     referrer: String,
     user_agent: String,
@@ -138,6 +137,7 @@ enum Signature {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End<'a> {
     pub(super) id: &'a str,
+    pub(super) from: &'a Connection,
     pub(super) bucket: Option<&'a str>,
     pub(super) key: Option<&'a str>,
     pub(super) caller: Option<&'a str>,
@@ -167,7 +167,6 @@ impl Head {
         }
         Self {
             at,
-            remote: head.extensions.get::<Peer>().copied(),
             request: format!("{} {target} {:?}", head.method, head.version),
             referrer: owned(header::REFERER),
             user_agent: owned(header::USER_AGENT),
@@ -193,9 +192,6 @@ impl Head {
             Signature::Header(version) => (version, "AuthHeader"),
             Signature::Query(version) => (version, "QueryString"),
         };
-        let remote =
-            self.remote.map_or_else(|| "-".to_owned(), |peer| peer.address.ip().to_string());
-        let tls = self.remote.is_some_and(|peer| peer.scheme == Scheme::Https);
         let key = end.key.map(|key| utf8_percent_encode(key, IN_A_KEY).to_string());
         let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
         let number =
@@ -205,7 +201,7 @@ impl Head {
             "-".to_owned(),
             or_none(end.bucket),
             format!("[{}]", at.unwrap_or_default()),
-            remote,
+            end.from.source.map_or_else(|| "-".to_owned(), |address| address.to_string()),
             or_none(end.caller),
             end.id.to_owned(),
             operation_name(end),
@@ -225,7 +221,7 @@ impl Head {
             "-".to_owned(),
             authorised.to_owned(),
             bare(&self.host),
-            if tls { "TLS" } else { "-" }.to_owned(),
+            end.from.tls.map_or_else(|| "-".to_owned(), |version| format!("TLSv{version}")),
             "-".to_owned(),
             "-".to_owned(),
         ]
@@ -306,8 +302,11 @@ mod tests {
             .header("authorization", "AWS4-HMAC-SHA256 Credential=AK/canary");
         let head = request.body(()).unwrap().into_parts().0;
         let now = time::macros::datetime!(2026-11-22 06:12:07 UTC);
+        let from =
+            Connection { source: Some([192, 0, 2, 7].into()), secure: true, tls: Some("1.3") };
         let mut said = End {
             id: "0123456789ABCDEF",
+            from: &from,
             bucket: Some("photos"),
             key: Some("a b/ü"),
             caller: Some("alice"),
@@ -329,11 +328,11 @@ mod tests {
         let get =
             line(&Method::GET, "/photos/a%20b/%C3%BC?versionId=v1&X-Amz-Signature=canary", |_| {});
         assert!(!get.contains("canary"), "{get}");
-        let start = "- photos [22/Nov/2026:06:12:07 +0000] - alice 0123456789ABCDEF REST.GET.OBJECT \
+        let start = "- photos [22/Nov/2026:06:12:07 +0000] 192.0.2.7 alice 0123456789ABCDEF REST.GET.OBJECT \
                      a%20b/%C3%BC \"GET /photos/a%20b/%C3%BC?versionId=v1 HTTP/1.1\" 200 - 7 7 12 5 \
                      \"-\" \"agent \\\"quoted\\\"\" v1 ";
         assert!(get.starts_with(start), "{get}");
-        assert!(get.ends_with(" SigV4 - AuthHeader s3.test - - -"), "{get}");
+        assert!(get.ends_with(" SigV4 - AuthHeader s3.test TLSv1.3 - -"), "{get}");
     }
 
     #[test]

@@ -14,14 +14,13 @@ use http_body_util::BodyExt as _;
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::access::Caller;
+use crate::access::{Caller, Connection};
 use crate::azure::Tally;
 use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
 use crate::s3::{Error, headers as names, xml};
 use crate::server::access_log::{self, AccessLog};
-use crate::server::connection::{Peer, Scheme};
 use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
 use crate::server::recent::Fault;
 
@@ -80,7 +79,8 @@ pub struct Seen {
     whole: bool,
     /// The key id that the request names, whether or not it was the one who signed.
     key_id: Option<String>,
-    remote: Option<Peer>,
+    /// Where it comes from, by a trusted proxy's word if there is one.
+    from: Connection,
     /// Bytes of the body that were announced.
     announced: Option<u64>,
     /// Bytes that the answer's head announced.
@@ -112,7 +112,7 @@ impl Seen {
             cut: false,
             whole: false,
             key_id: claimed_key(head),
-            remote: head.extensions.get::<Peer>().copied(),
+            from: Connection::default(),
             announced: length(&head.headers),
             answered: None,
             first_byte: None,
@@ -132,6 +132,11 @@ impl Seen {
     /// Where what it costs at Azure is counted.
     pub fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
+    }
+
+    /// Where it comes from.
+    pub fn comes_over(&mut self, connection: Connection) {
+        self.from = connection;
     }
 
     /// A line of the access log is written of it, too.
@@ -211,7 +216,7 @@ impl Seen {
             key = self.key.as_ref().map(|key| format!("{key:?}")),
             caller = self.caller,
             key_id = self.key_id,
-            remote = self.remote.map(|peer| peer.address.to_string()),
+            remote = self.from.source.map(|address| address.to_string()),
             status,
             code = self.code,
         );
@@ -222,6 +227,7 @@ impl Seen {
         let total = self.elapsed();
         log.take(head.line(&access_log::End {
             id: &self.id,
+            from: &self.from,
             bucket: self.bucket.as_deref(),
             key: self.key.as_deref(),
             caller: self.caller.as_deref(),
@@ -289,8 +295,9 @@ impl Drop for Seen {
             path = self.bucket.is_none().then(|| format!("{:?}", self.path)),
             caller = self.caller,
             key_id = self.key_id,
-            remote = self.remote.map(|peer| peer.address.to_string()),
-            tls = self.remote.is_some_and(|peer| peer.scheme == Scheme::Https),
+            remote = self.from.source.map(|address| address.to_string()),
+            secure = self.from.secure,
+            tls = self.from.tls,
             status,
             code = self.code,
             cause = self.cause,

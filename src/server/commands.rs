@@ -255,7 +255,7 @@ fn janitor(
             () = janitor::run(gateway, ages, observer) => {}
             () = drain.cancelled() => {}
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

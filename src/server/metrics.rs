@@ -290,6 +290,10 @@ impl azure::Observer for Metrics {
         }
     }
 
+    fn changed_on_the_way(&self, _: &'static str) {
+        self.integrity_failure(TO_AZURE);
+    }
+
     fn token(&self, fetched: bool) {
         let result = if fetched { OK } else { FAILED };
         self.0.token_refreshes.get_or_create(&Outcome { result }).inc();
