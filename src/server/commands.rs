@@ -9,7 +9,9 @@ use clap::CommandFactory;
 use time::OffsetDateTime;
 
 use crate::ops::Gateway;
+use crate::ops::census::Census;
 use crate::ops::janitor::{self, Ages};
+use crate::server::access_log::AccessLog;
 use crate::server::admin::Admin;
 use crate::server::check::Finding;
 use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags, PresignFlags};
@@ -180,12 +182,13 @@ impl Running {
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
         let health = Health::new(probed(&gateway.accounts()));
         let background = gateway.tasks().clone();
-        let handler = router::service(wiring::front(
-            &config,
-            Arc::clone(&gateway),
-            metrics.clone(),
-            health.clone(),
-        ));
+        let mut front =
+            wiring::front(&config, Arc::clone(&gateway), metrics.clone(), health.clone());
+        if let Some(path) = &config.access_log {
+            front.access_log = Some(AccessLog::open(path, metrics.clone())?);
+        }
+        let handler = router::service(front);
+        metrics.begun(now_seconds(), config.limits.memory_bytes);
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
         let server = Server::bind(&config).await?;
         let deadlines = wiring::deadlines(&config.limits);
@@ -199,7 +202,8 @@ impl Running {
         };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
-        let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
+        let census = Census::new(Some(Arc::clone(&gateway)));
+        let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
         Ok(Self { server, parts, handler, reloader, signals, gateway })
@@ -253,4 +257,10 @@ fn janitor(
         }
         std::future::pending::<()>().await;
     }
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one time that the start of the process is told")]
+fn now_seconds() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }

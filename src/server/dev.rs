@@ -19,7 +19,7 @@ use crate::server::config::{
     self, AccountAccess, AccountConfig, Config, Environment, KeyConfig, Origin, Role, Secret,
     Sources, UserConfig,
 };
-use crate::server::{Shutdown, admin, output, telemetry};
+use crate::server::{Shutdown, output, status, telemetry};
 
 /// The account's name in the configuration that `dev` makes up.
 const ACCOUNT: &str = "azurite";
@@ -230,7 +230,7 @@ fn say_how_to_use_it(address: SocketAddr, config: &Config) {
         output::say(format!("export AWS_ACCESS_KEY_ID={}", key.access_key_id));
         output::say(format!("export AWS_SECRET_ACCESS_KEY={}\n", key.secret_access_key.expose()));
     }
-    output::say(admin::recipe(&endpoint, &config.region));
+    output::say(status::for_dev(&endpoint, &config.region));
     output::say("Ctrl-C ends it.");
 }
 

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use crate::ops::Gateway;
 use crate::ops::accounts::{Account, Accounts};
 use crate::server::config::Config;
+use crate::server::config::changes::changes;
 use crate::server::health::Health;
 use crate::server::metrics::Metrics;
 use crate::server::tls::Tls;
@@ -37,6 +38,9 @@ impl Exchange {
         }
         self.health.watch(probed(&accounts));
         self.gateway.reload(accounts, users);
+        for change in changes(&before, &config) {
+            tracing::info!(target: "bluebucket::audit", event = "configuration", change);
+        }
         self.running.store(Arc::new(config));
         Ok(())
     }

@@ -335,7 +335,6 @@ impl Inner {
         for reason in ["in_flight", "connections"] {
             drop(self.shed.get_or_create(&Reason { reason }));
         }
-        // An alert on a series that is not there yet would miss its first step.
         for reason in [TO_AZURE, ANSWER_CUT] {
             drop(self.integrity_failures.get_or_create(&Reason { reason }));
         }

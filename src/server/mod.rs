@@ -3,6 +3,7 @@
 //! [`commands`] is the way in from `main`. [`Server`] has the two ports and the drain; what answers on
 //! the S3 port is a [`Handler`]: [`router`], over the gateway that [`wiring`] builds.
 
+pub mod access_log;
 pub mod admin;
 pub mod answer;
 pub mod azurite;
@@ -29,6 +30,7 @@ pub mod recent;
 pub mod reload;
 pub mod router;
 pub mod shutdown;
+pub mod status;
 pub mod stores;
 mod streams;
 pub mod telemetry;

@@ -39,6 +39,7 @@ pub(super) fn assemble(
     let log = log(settings, notes);
     let tls = tls_files(settings, notes);
     let azure_ca_file = settings.read("azure_ca_file", notes, authorities);
+    let access_log = settings.read("access_log", notes, |path| Ok(PathBuf::from(path)));
     let azure_proxy = settings.read("azure_proxy", notes, values::proxy);
     let limits = limits(settings, notes);
     let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
@@ -66,6 +67,7 @@ pub(super) fn assemble(
         trusted_proxies,
         drain: drain?,
         log: log?,
+        access_log,
         tls,
         azure_ca_file,
         azure_proxy,

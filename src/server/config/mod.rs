@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod arguments;
 mod assemble;
+pub mod changes;
 pub mod fault;
 pub mod file;
 mod import;
@@ -58,6 +59,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What is logged and how.
     pub log: LogConfig,
+    /// The file of the access log, where one is wanted.
+    pub access_log: Option<PathBuf>,
     /// TLS of the S3 port; none means plain HTTP.
     pub tls: Option<TlsConfig>,
     /// PEM: authorities that Azure and Entra ID are trusted by, besides those of the system.

@@ -89,6 +89,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row("log", Kind::Text, Some("info"), "What is logged, such as info,bluebucket=debug"),
     row("log_format", Kind::Text, None, "text or json; text on a terminal, else json"),
+    row("access_log", Kind::Text, None, "File of one line a request, in S3's access log format"),
     row("import.aws_credentials", Kind::Text, None, "AWS credentials file: its profiles are users"),
     row("import.aws_role", Kind::Text, Some("owner"), "What they are: owner or admin"),
     row("import.seaweedfs", Kind::Text, None, "SeaweedFS s3.json: its identities are users"),
