@@ -16,6 +16,8 @@ pub struct BlobStore {
     pub(super) shared: Arc<Shared>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) request_id: Option<Arc<str>>,
+    /// Nothing is asked twice.
+    pub(super) once: bool,
 }
 
 pub(super) struct Shared {
@@ -62,7 +64,7 @@ impl BlobStore {
         let client = transport::client(&settings)?;
         let budget = Budget::new(&settings.retry);
         let shared = Arc::new(Shared { account, endpoint, settings, client, budget });
-        Ok(Self { shared, observer: None, request_id: None })
+        Ok(Self { shared, observer: None, request_id: None, once: false })
     }
 
     /// The same store, telling `observer` of each request.
@@ -76,6 +78,16 @@ impl BlobStore {
     #[must_use]
     pub fn for_request(&self, id: impl Into<Arc<str>>) -> Self {
         Self { request_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The same store for a call that is meant to fail: asked once, and told to nobody.
+    pub(super) fn to_try(&self) -> Self {
+        Self { observer: None, once: true, ..self.clone() }
+    }
+
+    /// Whether both share their connections, their credential and their retry budget.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The account.

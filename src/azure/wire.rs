@@ -89,7 +89,7 @@ impl BlobStore {
     async fn wait_for_next(&self, error: &BlobError, effect: Effect, attempt: u32) -> bool {
         let settings = &self.settings().retry;
         match retry::decide(error, effect, attempt, settings, fastrand::f64()) {
-            Some(wait) if self.shared.budget.withdraw() => {
+            Some(wait) if !self.once && self.shared.budget.withdraw() => {
                 tokio::time::sleep(wait).await;
                 true
             }
@@ -114,9 +114,27 @@ impl BlobStore {
         let (head, body) = answer.into_parts();
         let idle = Idle::new(self.settings().idle_deadline);
         let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
-        let error = BlobError::from_answer(head.status, &head.headers, &document);
+        let error = BlobError::from_answer(head.status, &head.headers, &document)
+            .measured(self.clock_skew(&head.headers));
         let error = if call.on_blob { error } else { error.about_a_container() };
+        if error.kind() == Kind::DigestMismatch {
+            self.changed_on_the_way(call.op);
+        }
         Err(harmless(error, call.effect))
+    }
+
+    /// Every digest was right when the call was made.
+    pub(super) fn changed_on_the_way(&self, op: &'static str) {
+        tracing::error!(op, "bytes changed on their way to Azure");
+        if let Some(observer) = &self.observer {
+            observer.changed_on_the_way(op);
+        }
+    }
+
+    /// How far our clock is ahead of the one that dated an answer.
+    pub(super) fn clock_skew(&self, answer: &HeaderMap) -> Option<time::Duration> {
+        let theirs = headers::text(answer, "date").and_then(dates::parse)?;
+        Some(self.settings().clock.now() - theirs)
     }
 
     async fn exchange(
@@ -220,7 +238,7 @@ impl<'a> Attempts<'a> {
 
     /// Waits for the next attempt, or gives the error back: there is none.
     async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
-        if !self.store.wait_for_next(&error, self.effect, self.number).await {
+        if self.store.once || !self.store.wait_for_next(&error, self.effect, self.number).await {
             return Err(error);
         }
         self.number += 1;

@@ -46,20 +46,18 @@ async fn live() -> Response {
     plain(StatusCode::OK, "live\n".to_owned())
 }
 
+/// Whether requests would be answered, and how each account is: this port is the operator's.
 async fn ready(State(admin): State<Admin>) -> Response {
-    readiness(&admin.health).await
-}
-
-/// The answer of `/ready` here and of `/-/ready` on the S3 port. Why not is for the log: the S3 port is
-/// anyone's.
-pub async fn readiness(health: &Health) -> Response {
-    match health.ready().await {
-        Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),
+    let (status, mut text) = match admin.health.ready().await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(cause) => {
             tracing::info!(cause, "not ready");
-            plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
         }
-    }
+    };
+    let accounts = admin.health.accounts().await;
+    text.extend(accounts.iter().map(|account| format!("{account}\n")));
+    plain(status, text)
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

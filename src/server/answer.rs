@@ -17,7 +17,10 @@ use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
 use crate::s3::{Error, headers as names, xml};
-use crate::server::metrics::{Metrics, Open};
+use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
+
+/// What is written down of a request whose client left before there was an answer; no client sees it.
+const CLIENT_GONE: u16 = 499;
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
 pub fn request_id() -> String {
@@ -63,9 +66,12 @@ pub struct Seen {
     caller: Option<String>,
     code: Option<&'static str>,
     cause: Option<String>,
-    status: StatusCode,
+    /// None until there is an answer.
+    status: Option<StatusCode>,
     sent: u64,
     cut: bool,
+    /// The answer was taken to its end.
+    whole: bool,
     metrics: Metrics,
     _in_flight: Open,
     permit: Option<OwnedSemaphorePermit>,
@@ -85,9 +91,10 @@ impl Seen {
             caller: None,
             code: None,
             cause: None,
-            status: StatusCode::OK,
+            status: None,
             sent: 0,
             cut: false,
+            whole: false,
             _in_flight: metrics.in_flight(),
             metrics,
             permit: None,
@@ -128,8 +135,9 @@ impl Seen {
 
     /// The answer begins; the line is written when it ends, or when the client is gone.
     pub fn finish(mut self, answer: Response<Body>) -> Response<Body> {
-        self.status = answer.status();
+        self.status = Some(answer.status());
         let (mut head, body) = answer.into_parts();
+        self.whole = body.is_end_stream();
         identify(&mut head.headers, &self.id);
         Response::from_parts(head, Tracked { body, seen: self }.boxed_unsync())
     }
@@ -142,10 +150,10 @@ impl Seen {
 impl Drop for Seen {
     fn drop(&mut self) {
         let op = self.operation.map_or("Unknown", Operation::name);
-        let status = self.status.as_u16();
+        let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         self.metrics.request(op, status, self.elapsed());
         if self.cut {
-            self.metrics.integrity_failure("answer_cut");
+            self.metrics.integrity_failure(ANSWER_CUT);
         }
         tracing::info!(
             id = self.id,
@@ -161,6 +169,7 @@ impl Drop for Seen {
             cause = self.cause,
             sent_bytes = self.sent,
             cut = self.cut,
+            aborted = !self.whole && !self.cut,
             duration_ms = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX),
             "{op} answered {status}"
         );
@@ -187,12 +196,13 @@ impl HttpBody for Tracked {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 this.seen.sent += u64::try_from(length).unwrap_or(u64::MAX);
+                this.seen.whole = this.body.is_end_stream();
             }
             Some(Err(fault)) => {
                 this.seen.cut = true;
                 this.seen.cause = Some(fault.to_string());
             }
-            None => {}
+            None => this.seen.whole = true,
         }
         Poll::Ready(frame)
     }

@@ -16,9 +16,15 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::azure;
+use crate::ops::janitor::{self, Removed, Swept};
 
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// Bytes changed between us and Azure.
+pub const TO_AZURE: &str = "to_azure";
+/// An answer ended before its length.
+pub const ANSWER_CUT: &str = "answer_cut";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
@@ -49,6 +55,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -75,6 +86,8 @@ struct Inner {
     azure_seconds: Family<Operation, Histogram>,
     azure_retries: Family<Operation, Counter>,
     reloads: Family<Outcome, Counter>,
+    sweeps: Family<Outcome, Counter>,
+    swept_blobs: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -99,7 +112,13 @@ impl Metrics {
             azure_seconds: Family::new_with_constructor(seconds),
             azure_retries: Family::default(),
             reloads: Family::default(),
+            sweeps: Family::default(),
+            swept_blobs: Family::default(),
         };
+        // An alert on a series that is not there yet would miss its first step.
+        for reason in [TO_AZURE, ANSWER_CUT] {
+            inner.integrity_failures.get_or_create(&Reason { reason }).inc_by(0);
+        }
         inner.register_our_side();
         inner.register_the_inside();
         Self(Arc::new(inner))
@@ -197,6 +216,30 @@ impl azure::Observer for Metrics {
             self.0.azure_retries.get_or_create(&Operation { op }).inc();
         }
     }
+
+    fn changed_on_the_way(&self, _: &'static str) {
+        self.integrity_failure(TO_AZURE);
+    }
+}
+
+impl janitor::Observer for Metrics {
+    fn removed(&self, what: Removed, count: u64) {
+        let kind = match what {
+            Removed::Upload => "upload",
+            Removed::Stray => "stray",
+            Removed::Outcome => "outcome",
+        };
+        self.0.swept_blobs.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn swept(&self, how: Swept) {
+        let result = match how {
+            Swept::Done => "ok",
+            Swept::Elsewhere => "elsewhere",
+            Swept::Failed => "failed",
+        };
+        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+    }
 }
 
 impl Inner {
@@ -233,6 +276,8 @@ impl Inner {
         );
         registry.register("azure_retries", "Requests sent again", self.azure_retries.clone());
         registry.register("reloads", "Configurations read again", self.reloads.clone());
+        registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
+        registry.register("swept", "What was found and removed", self.swept_blobs.clone());
     }
 }
 

@@ -11,7 +11,7 @@ use crate::azure::{BlobStore, Kind};
 use crate::mapping::errors;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::delete::{SNAPSHOTS, Wanted, delete_if, read_size, read_time};
-use crate::ops::object::together::delete_together;
+use crate::ops::object::together::{delete_together, deletion};
 use crate::ops::object::write::Failure;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -138,8 +138,9 @@ async fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), E
 
 /// Deletes keys without conditions by one request.
 async fn delete_few(bucket: &Bucket, few: Vec<(usize, Doomed)>) -> Settled {
-    let blobs: Vec<_> = few.iter().map(|(_, one)| bucket.path(&one.key).blob).collect();
-    match delete_together(bucket.store(), bucket.container(), &blobs, SNAPSHOTS).await {
+    let blobs = few.iter().map(|(_, one)| bucket.path(&one.key).blob);
+    let deletions: Vec<_> = blobs.map(|blob| deletion(blob, SNAPSHOTS)).collect();
+    match delete_together(bucket.store(), bucket.container(), &deletions).await {
         Ok(deleted) => few
             .into_iter()
             .zip(deleted)

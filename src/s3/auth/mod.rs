@@ -11,6 +11,7 @@ mod encoding;
 mod form;
 mod keys;
 mod payload;
+mod presign;
 mod query;
 mod scope;
 mod signature;
@@ -28,6 +29,7 @@ pub use form::verify_form;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
+pub use presign::{Presign, presign};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
 use crate::s3::query::Plus;
