@@ -134,7 +134,6 @@ async fn f08_no_flipped_byte_is_committed() {
 /// The long run: what issue it answers, and how long it takes, is in CONTRIBUTING.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes an hour; CONTRIBUTING.md says how to run it"]
-#[expect(clippy::print_stdout, reason = "a long run is for its figures")]
 async fn long_run() {
     let size = Size {
         faulted: number("FAULTS_FAULTED", 100_000),
