@@ -44,6 +44,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection itself is TLS.
     pub scheme: Scheme,
+    /// The version of TLS, as policies name it.
+    pub tls: Option<&'static str>,
 }
 
 /// What a connection speaks.

@@ -3,10 +3,10 @@
 
 use time::OffsetDateTime;
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use sync_wrapper::SyncWrapper;
 
-use crate::access::{Caller, Directory};
+use crate::access::{Caller, Circumstances, Connection, Directory, Door, Signature};
 use crate::ops::Request;
 use crate::s3::auth::{self, Rules, SigningKeys};
 use crate::s3::body::empty;
@@ -25,6 +25,8 @@ pub struct Gate<'a> {
     pub rules: &'a Rules,
     /// The keys of days.
     pub signing_keys: &'a SigningKeys,
+    /// Where the form comes from.
+    pub connection: Connection,
 }
 
 impl std::fmt::Debug for Gate<'_> {
@@ -46,16 +48,29 @@ pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
     }
     let (form, file) = Form::read(request.body.into_inner(), &request.headers).await?;
     let reply = Reply::read(&form)?;
-    let (caller, (min, max)) = allowed(&form, &bucket, gate, request.now)?;
+    let Allowed { caller, signature, length: (min, max) } =
+        allowed(&form, &bucket, gate, request.now)?;
     let key = ObjectKey::parse(form.need("key")?)?;
+    let headers = headers(&form, &request.headers)?;
+    // The conditions of policies look at what the form says, and at nothing that stands beside it.
+    let circumstances =
+        Circumstances::read(&headers, &request.query, gate.connection, signature, request.now);
     Ok(Request {
         target: Target::Object(bucket, key),
-        headers: headers(&form, &request.headers)?,
+        headers,
         body: SyncWrapper::new(file.limited(min, max).into_body()),
-        caller,
+        caller: caller.asking(circumstances),
         reply: Some(reply),
         ..Request { body: SyncWrapper::new(empty()), ..request }
     })
+}
+
+/// What the signer of a form allows.
+struct Allowed {
+    caller: Caller,
+    signature: Option<Signature>,
+    /// How few bytes the file may have, and how many.
+    length: (u64, u64),
 }
 
 /// Who signed the form, and how many bytes they allow. Anybody may send a form without a policy; what
@@ -65,19 +80,29 @@ fn allowed(
     bucket: &crate::s3::names::BucketName,
     gate: Gate<'_>,
     now: OffsetDateTime,
-) -> Result<(Caller, (u64, u64)), Error> {
-    let Gate { users, rules, signing_keys } = gate;
+) -> Result<Allowed, Error> {
+    let Gate { users, rules, signing_keys, .. } = gate;
     let Some(signed) = auth::verify_form(form, users, rules, signing_keys)? else {
-        return Ok((Caller::anonymous(), (0, u64::MAX)));
+        let caller = Caller::anonymous();
+        return Ok(Allowed { caller, signature: None, length: (0, u64::MAX) });
     };
     let policy = Policy::parse(form.need("policy")?)?;
-    Ok((users.caller(&signed)?, policy.check(form, bucket, now)?))
+    let signature = Signature {
+        door: Door::Form,
+        version: signed.version().name(),
+        signed_at: signed.signed_at(),
+    };
+    Ok(Allowed {
+        caller: users.caller(&signed)?,
+        signature: Some(signature),
+        length: policy.check(form, bucket, now)?,
+    })
 }
 
 /// The headers of the PUT that the form stands for.
 fn headers(form: &Form, sent: &HeaderMap) -> Result<HeaderMap, Error> {
     let mut headers = form.headers()?;
-    for name in [http::header::HOST, http::header::ORIGIN] {
+    for name in [header::HOST, header::ORIGIN, header::REFERER, header::USER_AGENT] {
         if let Some(value) = sent.get(&name) {
             headers.insert(name, value.clone());
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -94,14 +95,16 @@ impl Task {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            let peer = Peer { address, scheme: Scheme::Http };
+            let peer = Peer { address, scheme: Scheme::Http, tls: None };
             return connection::serve(stream, None, peer, handler, &self.manner).await;
         };
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                let peer = Peer { address, scheme: Scheme::Https };
-                let told = Some(tls::protocol(stream.get_ref().1));
+                let (_, session) = stream.get_ref();
+                let tls = version(session.protocol_version());
+                let peer = Peer { address, scheme: Scheme::Https, tls };
+                let told = Some(tls::protocol(session));
                 connection::serve(stream, told, peer, handler, &self.manner).await;
             }
             Ok(Err(error)) => {
@@ -110,6 +113,15 @@ impl Task {
             }
             Err(_elapsed) => self.manner.metrics.connection_cut("handshake"),
         }
+    }
+}
+
+/// As policies name it. No older version is spoken here.
+fn version(spoken: Option<ProtocolVersion>) -> Option<&'static str> {
+    if spoken == Some(ProtocolVersion::TLSv1_2) {
+        Some("1.2")
+    } else {
+        spoken.filter(|spoken| *spoken == ProtocolVersion::TLSv1_3).map(|_| "1.3")
     }
 }
 

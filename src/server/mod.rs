@@ -19,6 +19,7 @@ pub mod healthcheck;
 pub mod incoming;
 mod listener;
 pub mod metrics;
+mod origin;
 pub mod output;
 mod preface;
 pub mod reload;

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::Caller;
+use crate::access::{Caller, Circumstances, Connection, Door, Signature};
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -30,10 +30,12 @@ use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
+use crate::server::config::Cidr;
 use crate::server::form::{self, Gate};
 use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
+use crate::server::origin;
 
 /// What the S3 port needs to know.
 pub struct Front {
@@ -47,6 +49,8 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Whose word for whom they pass on counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// How many requests may run at once.
     pub max_in_flight: usize,
     /// How long a client may send next to nothing in the middle of a body.
@@ -183,11 +187,13 @@ async fn run(
     };
     seen.comes_from(&signed.caller);
     let mut headers = head.headers.clone();
-    if signed.presigned {
+    if signed.signature.is_some_and(|signature| signature.door == Door::Query) {
         hoist(&query, &mut headers)?;
     }
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
+    let connection = origin::of(head, &front.trusted_proxies);
+    let circumstances = Circumstances::read(&headers, &query, connection, signed.signature, now);
     let request = Request {
         id: seen.id().into(),
         operation,
@@ -196,12 +202,12 @@ async fn run(
         headers,
         body: SyncWrapper::new(body),
         payload: signed.payload,
-        caller: signed.caller,
+        caller: signed.caller.asking(circumstances),
         now,
         reply: None,
     };
     let request = if operation == Operation::PostObject {
-        admit_form(hall, request, seen).await?
+        admit_form(hall, request, connection, seen).await?
     } else {
         request
     };
@@ -209,10 +215,16 @@ async fn run(
 }
 
 /// A form says who sends it, and for which key, only in its body.
-async fn admit_form(hall: &Hall, request: Request, seen: &mut Seen) -> Result<Request, Error> {
+async fn admit_form(
+    hall: &Hall,
+    request: Request,
+    connection: Connection,
+    seen: &mut Seen,
+) -> Result<Request, Error> {
     let front = &hall.front;
     let users = front.gateway.users();
-    let gate = Gate { users: &users, rules: &front.rules, signing_keys: &hall.signing_keys };
+    let (rules, signing_keys) = (&front.rules, &hall.signing_keys);
+    let gate = Gate { users: &users, rules, signing_keys, connection };
     let request = form::admit(request, gate).await.inspect_err(|error| {
         if error.status() == StatusCode::FORBIDDEN {
             front.metrics.auth_failure(error.code().name());
@@ -262,7 +274,7 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
 struct Authentic {
     caller: Caller,
     payload: Payload,
-    presigned: bool,
+    signature: Option<Signature>,
     path_reading: PathReading,
 }
 
@@ -280,13 +292,17 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         Some(signed) => Ok(Authentic {
             caller: users.caller(&signed)?,
             payload: signed.payload(),
-            presigned: signed.presigned(),
+            signature: Some(Signature {
+                door: if signed.presigned() { Door::Query } else { Door::Header },
+                version: signed.version().name(),
+                signed_at: signed.signed_at(),
+            }),
             path_reading: signed.path_reading(),
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
             payload: Payload::of_unsigned(&head.headers)?,
-            presigned: false,
+            signature: None,
             path_reading: PathReading::AsSent,
         }),
     }

@@ -55,6 +55,7 @@ pub fn front(config: &Config, gateway: Arc<Gateway>, metrics: Metrics, health: H
         domains: Domains::new(config.domains.iter().cloned()),
         metrics,
         health,
+        trusted_proxies: config.trusted_proxies.clone(),
         max_in_flight: config.limits.max_in_flight,
         body_timeout: config.limits.body_timeout,
     }

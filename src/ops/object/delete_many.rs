@@ -94,7 +94,7 @@ async fn delete_all(
 ) -> Result<Vec<Outcome>, Error> {
     let (mut settled, mut together, mut alone): (Settled, Vec<_>, Vec<_>) = Default::default();
     for (place, one) in doomed.iter().enumerate() {
-        match check(bucket, request, one) {
+        match check(bucket, request, one).await {
             Err(refused) => settled.push((place, Err(refused))),
             Ok(()) if one.wanted.is_empty() => together.push((place, one.clone())),
             Ok(()) => alone.push((place, one.clone())),
@@ -128,8 +128,8 @@ async fn delete_all(
 }
 
 /// May this key be deleted at all?
-fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
-    bucket.allow(&request.caller, Action::DeleteObject, &one.key)?;
+async fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
+    bucket.allow(&request.caller, Action::DeleteObject, &one.key).await?;
     match one.version.as_deref() {
         None | Some("null") => Ok(()),
         Some(_) => Err(Error::new(Code::NoSuchVersion)),

@@ -8,9 +8,9 @@ use crate::access::Action;
 use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::headers::{self, Described};
-use crate::ops::object::parts::{self, PartView, Unseen};
+use crate::ops::object::parts::{self, PartView};
 use crate::ops::object::resume::{Pinned, ResumingBody};
-use crate::ops::open::Bucket;
+use crate::ops::open::{Bucket, Reader, Unseen};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::names::{ObjectKey, PartNumber};
@@ -69,28 +69,23 @@ pub(in crate::ops) async fn run(
     gateway: &Gateway,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let (bucket, key) = gateway.open_object(&request, Action::GetObject).await?;
+    let reader = gateway.open_reader(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
     if request.operation == Operation::HeadObject {
-        head(gateway, &bucket, &key, &read).await
+        head(gateway, &reader, &read).await
     } else {
-        get(gateway, &bucket, &key, &read).await
+        get(gateway, &reader, &read).await
     }
 }
 
-async fn head(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-) -> Result<Response<Body>, Error> {
-    let properties = properties(gateway, bucket, key).await?;
+async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
+    let (bucket, properties) = reader.look(gateway).await?;
     let described = Described::of(&properties);
     if let Some(answer) = judge(&read.conditions, &described)? {
         return Ok(answer);
     }
     let length = properties.content_length;
-    let view = view(gateway, bucket, key, read, &properties).await?;
+    let view = view(gateway, &bucket, reader.key(), read, &properties).await?;
     let span = match &view {
         Some(view) => view.span,
         None => read.range.map(|range| range.resolve(length)).transpose()?,
@@ -111,8 +106,8 @@ async fn view(
     let (store, path) = (bucket.store(), bucket.path(key));
     match parts::view(store, &path, properties, number, &read.headers).await {
         Ok(view) => Ok(Some(view)),
-        Err(Unseen::Refused(error)) => Err(error),
-        Err(Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
+        Err(parts::Unseen::Refused(error)) => Err(error),
+        Err(parts::Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
     }
 }
 
@@ -151,12 +146,7 @@ pub(super) fn judge(
     }
 }
 
-async fn get(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-) -> Result<Response<Body>, Error> {
+async fn get(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
     let mut options = ReadOptions::default();
     let mut range = read.range;
     let mut part = None;
@@ -165,12 +155,12 @@ async fn get(
     let likely =
         read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
     if likely || read.part.is_some() || matches!(range, Some(ByteRange::Last(_))) {
-        let properties = properties(gateway, bucket, key).await?;
+        let (bucket, properties) = reader.look(gateway).await?;
         let described = Described::of(&properties);
         if let Some(answer) = judge(&read.conditions, &described)? {
             return Ok(answer);
         }
-        part = view(gateway, bucket, key, read, &properties).await?;
+        part = view(gateway, &bucket, reader.key(), read, &properties).await?;
         let span = match &part {
             Some(part) => part.span,
             None => range.map(|range| range.resolve(properties.content_length)).transpose()?,
@@ -179,17 +169,21 @@ async fn get(
         options.conditions = azure::Conditions::if_match(properties.etag);
     }
     options.range = range.map(azure_range);
-    match bucket.store().read(&bucket.path(key), &options).await {
-        Ok(found) => pass_on(bucket, key, read, found, part.as_ref()),
-        Err(error) if error.kind() == Kind::RangeNotSatisfiable => {
-            Err(out_of_range(gateway, bucket, key, read, error).await)
+    let error = match reader.read(&options).await {
+        Ok((bucket, found)) => {
+            return pass_on(&bucket, reader.key(), read, found, part.as_ref());
         }
+        Err(Unseen::Refused(error)) => return Err(error),
+        Err(Unseen::Azure(error)) => error,
+    };
+    Err(if error.kind() == Kind::RangeNotSatisfiable {
+        out_of_range(gateway, reader, read, error).await
+    } else if error.kind() == Kind::ConditionNotMet {
         // It was replaced after it was looked at. What is there now is judged afresh by the client.
-        Err(error) if error.kind() == Kind::ConditionNotMet => {
-            Err(Error::new(Code::OperationAborted).caused_by(error))
-        }
-        Err(error) => Err(gateway.explain(bucket, key, error).await),
-    }
+        Error::new(Code::OperationAborted).caused_by(error)
+    } else {
+        reader.explain(gateway, error).await
+    })
 }
 
 /// Azure counts in signed numbers and takes a larger one for no range: an end beyond all objects is
@@ -209,15 +203,9 @@ fn azure_range(range: ByteRange) -> azure::ByteRange {
 }
 
 /// 416, unless a condition says something else: that is judged first.
-async fn out_of_range(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-    error: BlobError,
-) -> Error {
-    let found = match properties(gateway, bucket, key).await {
-        Ok(found) => found,
+async fn out_of_range(gateway: &Gateway, reader: &Reader, read: &Read, error: BlobError) -> Error {
+    let found = match reader.look(gateway).await {
+        Ok((_, found)) => found,
         Err(gone) => return gone,
     };
     if let Err(failed) = judge(&read.conditions, &Described::of(&found)) {

@@ -1,5 +1,6 @@
 //! Objects: written, read, copied, deleted.
 
+pub(super) mod acl;
 pub(super) mod attributes;
 pub(super) mod carry;
 pub(super) mod conditions;

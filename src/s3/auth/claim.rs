@@ -46,6 +46,11 @@ impl<'a> Claim<'a> {
         Ok(Some(claim))
     }
 
+    /// When it was signed.
+    pub(super) fn signed_at(&self) -> OffsetDateTime {
+        self.signed_at
+    }
+
     /// Holds the moment of signing against the clock.
     pub(super) fn check_time(&self, now: OffsetDateTime) -> Result<(), Error> {
         let Some(expires) = self.expires else { return check_skew(self.signed_at, now) };

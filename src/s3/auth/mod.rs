@@ -71,12 +71,33 @@ pub enum PathReading {
     PlusIsSpace,
 }
 
+/// A version of AWS's signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The old one.
+    V2,
+    /// The one of now.
+    V4,
+}
+
+impl Version {
+    /// As `s3:signatureversion` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "AWS",
+            Self::V4 => ALGORITHM,
+        }
+    }
+}
+
 /// The proof that a request was signed with a key that we know.
 #[derive(Debug)]
 pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
+    version: Version,
+    time: Option<OffsetDateTime>,
     path_reading: PathReading,
 }
 
@@ -94,6 +115,16 @@ impl Signed {
     /// Whether the credentials came in the query.
     pub fn presigned(&self) -> bool {
         self.presigned
+    }
+
+    /// By which version of signatures.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// When it was signed, as the signer has it; version 2 does not always say.
+    pub fn signed_at(&self) -> Option<OffsetDateTime> {
+        self.time
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -145,7 +176,8 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    Ok(Some(Signed { key_id, payload, presigned, path_reading }))
+    let (version, time) = (Version::V4, Some(claim.signed_at()));
+    Ok(Some(Signed { key_id, payload, presigned, version, time, path_reading }))
 }
 
 /// In place of the secret of a key that we do not know.

@@ -23,6 +23,7 @@ use super::query::QueryCredentials;
 use super::scope::Door;
 use super::{
     AccessKeyId, KeyRing, NOBODY, PathReading, Payload, RequestHead, Rules, SecretKey, Signed,
+    Version,
 };
 use crate::s3::operation::is_subresource;
 use crate::s3::{Code, Error};
@@ -82,7 +83,9 @@ pub(super) fn verify(
         return Err(error.detail("AWSAccessKeyId", key_id.as_str()));
     }
     let presigned = claim.door == Door::Query;
-    Ok(Some(Signed { key_id, payload, presigned, path_reading: PathReading::AsSent }))
+    let time = if presigned { None } else { signed_at(head.headers) };
+    let (version, path_reading) = (Version::V2, PathReading::AsSent);
+    Ok(Some(Signed { key_id, payload, presigned, version, time, path_reading }))
 }
 
 /// Whether a request says that it is signed so; `InvalidArgument` if it says that in two ways.
