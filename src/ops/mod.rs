@@ -11,6 +11,7 @@ pub mod bucket_cache;
 pub mod budget;
 pub mod gateway;
 pub mod janitor;
+pub mod lifecycle;
 pub mod open;
 
 mod bucket;

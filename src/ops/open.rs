@@ -70,7 +70,9 @@ impl Place {
         facts: &ObjectFacts,
     ) -> Result<Grant, Error> {
         let acl = object_acl(facts)?;
-        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), ..Thing::default() };
+        let tags: Vec<_> =
+            facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), tags: &tags };
         let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
         access::settle(&question, &self.standing(), &thing)
     }
@@ -162,6 +164,11 @@ impl Bucket {
         self.place.location.alias
     }
 
+    /// The configuration lets nobody change it.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.place.location.read_only
+    }
+
     /// The canonical id of its owner.
     pub fn owner(&self) -> Option<&str> {
         self.place.known.facts.as_ref().and_then(|facts| facts.owner.as_deref())
@@ -203,7 +210,6 @@ impl Bucket {
         self.place.known.facts.as_ref().map(|facts| &facts.id)
     }
 
-    #[expect(dead_code, reason = "for documents that say nothing about who may do what")]
     /// One of its documents, as it was within the time to live.
     pub(super) fn document<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
         self.place.documents.get()
@@ -293,6 +299,11 @@ impl Reader {
             }
         };
         Ok((self.bucket(grant), found))
+    }
+
+    /// The reader must be allowed to do this as well.
+    pub(super) fn need(&self, action: Action, facts: &ObjectFacts) -> Result<(), Error> {
+        self.place.settle(&self.caller, action, &self.key, facts).map(|_granted| ())
     }
 
     fn bucket(&self, grant: Grant) -> Bucket {

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::azure;
 use crate::ops::janitor::{self, Removed, Swept};
+use crate::ops::lifecycle::{self, Done};
 
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
@@ -83,6 +84,8 @@ struct Inner {
     reloads: Family<Outcome, Counter>,
     sweeps: Family<Outcome, Counter>,
     swept_blobs: Family<Kind, Counter>,
+    lifecycles: Family<Outcome, Counter>,
+    lifecycle_actions: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -109,6 +112,8 @@ impl Metrics {
             reloads: Family::default(),
             sweeps: Family::default(),
             swept_blobs: Family::default(),
+            lifecycles: Family::default(),
+            lifecycle_actions: Family::default(),
         };
         inner.register_our_side();
         inner.register_the_inside();
@@ -220,13 +225,32 @@ impl janitor::Observer for Metrics {
     }
 
     fn swept(&self, how: Swept) {
-        let result = match how {
-            Swept::Done => "ok",
-            Swept::Elsewhere => "elsewhere",
-            Swept::Failed => "failed",
-        };
-        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+        self.0.sweeps.get_or_create(&result(how)).inc();
     }
+}
+
+impl lifecycle::Observer for Metrics {
+    fn done(&self, what: Done, count: u64) {
+        let kind = match what {
+            Done::Expired => "expired",
+            Done::Moved => "moved",
+            Done::GivenUp => "upload",
+        };
+        self.0.lifecycle_actions.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn worked(&self, how: Swept) {
+        self.0.lifecycles.get_or_create(&result(how)).inc();
+    }
+}
+
+fn result(how: Swept) -> Outcome {
+    let result = match how {
+        Swept::Done => "ok",
+        Swept::Elsewhere => "elsewhere",
+        Swept::Failed => "failed",
+    };
+    Outcome { result }
 }
 
 impl Inner {
@@ -265,6 +289,13 @@ impl Inner {
         registry.register("reloads", "Configurations read again", self.reloads.clone());
         registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
         registry.register("swept", "What was found and removed", self.swept_blobs.clone());
+        registry.register(
+            "lifecycles",
+            "Looks at what is due by lifecycles",
+            self.lifecycles.clone(),
+        );
+        let actions = self.lifecycle_actions.clone();
+        registry.register("lifecycle_actions", "What lifecycles did", actions);
     }
 }
 

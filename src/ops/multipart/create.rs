@@ -12,6 +12,7 @@ use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::files::{files_of_new, put_empty};
 use crate::ops::object::acl;
 use crate::ops::object::headers as object_headers;
+use crate::ops::object::tags;
 use crate::ops::object::write::Failure;
 use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
@@ -25,6 +26,7 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (blob_headers, mut facts) = object_headers::read(&request.headers)?;
+    tags::may_bring(&bucket, &request.caller, &key, &facts.tags).await?;
     let checksum = checksum(&request.headers)?;
     gateway.make_room(&bucket, &key).await?;
     let files = files_of_new(gateway, &bucket).await?;

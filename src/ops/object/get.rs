@@ -7,12 +7,14 @@ use http_body_util::BodyExt as _;
 use crate::access::Action;
 use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::expiry;
 use crate::ops::object::headers::{self, Described};
 use crate::ops::object::parts::{self, PartView};
 use crate::ops::object::resume::{Pinned, ResumingBody};
 use crate::ops::open::{Bucket, Reader, Unseen};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
+use crate::s3::lifecycle::Subject;
 use crate::s3::names::{ObjectKey, PartNumber};
 use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
@@ -91,6 +93,7 @@ async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Respons
         None => read.range.map(|range| range.resolve(length)).transpose()?,
     };
     let answer = answer(&described, &properties, read, span, view.as_ref());
+    let answer = tell(answer, gateway, (&bucket, reader), &described, length);
     answer.body(body::empty()).map_err(unanswerable)
 }
 
@@ -171,7 +174,7 @@ async fn get(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response
     options.range = range.map(azure_range);
     let error = match reader.read(&options).await {
         Ok((bucket, found)) => {
-            return pass_on(&bucket, reader.key(), read, found, part.as_ref());
+            return pass_on(gateway, (&bucket, reader), read, found, part.as_ref());
         }
         Err(Unseen::Refused(error)) => return Err(error),
         Err(Unseen::Azure(error)) => error,
@@ -219,8 +222,8 @@ async fn out_of_range(gateway: &Gateway, reader: &Reader, read: &Read, error: Bl
 
 /// Azure's answer as the client's.
 fn pass_on(
-    bucket: &Bucket,
-    key: &ObjectKey,
+    gateway: &Gateway,
+    (bucket, reader): (&Bucket, &Reader),
     read: &Read,
     found: BlobRead,
     part: Option<&PartView>,
@@ -241,13 +244,35 @@ fn pass_on(
         .map_or((0, properties.content_length), |(first, last)| (first, last.saturating_add(1)));
     let pinned = Pinned {
         store: bucket.store().clone(),
-        path: bucket.path(key),
+        path: bucket.path(reader.key()),
         etag: properties.etag.clone(),
         commit: described.facts.commit.clone(),
     };
     let body = ResumingBody::new(pinned, body, first, end.saturating_sub(first));
     let answer = answer(&described, &properties, read, span, part);
+    let answer = tell(answer, gateway, (bucket, reader), &described, properties.content_length);
     answer.body(body.boxed_unsync()).map_err(unanswerable)
+}
+
+/// What the bucket's rules say of the object; how many tags it has is for those who may see them.
+fn tell(
+    answer: Builder,
+    gateway: &Gateway,
+    (bucket, reader): (&Bucket, &Reader),
+    described: &Described,
+    size: u64,
+) -> Builder {
+    let facts = &described.facts;
+    let key = reader.key().as_str();
+    let subject = Subject { key, modified: described.modified, size, tags: &facts.tags };
+    let mut answer = expiry::announce(answer, gateway, bucket, &subject);
+    if !facts.tags.is_empty()
+        && reader.need(Action::GetObjectTagging, facts).is_err()
+        && let Some(headers) = answer.headers_mut()
+    {
+        headers.remove(crate::s3::headers::TAGGING_COUNT);
+    }
+    answer
 }
 
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.
