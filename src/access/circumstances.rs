@@ -24,25 +24,24 @@ pub struct Connection {
 pub struct Signature {
     /// Where the signature stands.
     pub door: Door,
-    /// `AWS4-HMAC-SHA256`, or `AWS` for version 2.
-    pub version: &'static str,
-    /// When; version 2 does not always say.
+    /// By which algorithm.
+    pub algorithm: &'static str,
+    /// When, if it says so.
     pub signed_at: Option<OffsetDateTime>,
 }
 
 /// Where a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// In a header.
+    /// In the header.
     Header,
-    /// In the query.
+    /// In the query: a presigned URL.
     Query,
-    /// In the fields of a form.
+    /// In a form.
     Form,
 }
 
 impl Door {
-    /// As `s3:authType` has it.
     const fn name(self) -> &'static str {
         match self {
             Self::Header => "REST-HEADER",
@@ -108,9 +107,9 @@ impl Circumstances {
         values.extend(connection.source.map(|source| ("aws:sourceip", source.to_string())));
         values.push(("aws:epochtime", now.unix_timestamp().to_string()));
         values.extend(now.format(&Rfc3339).ok().map(|now| ("aws:currenttime", now)));
-        if let Some(Signature { door, version, signed_at }) = signature {
+        if let Some(Signature { door, algorithm, signed_at }) = signature {
             values.push(("s3:authtype", door.name().to_owned()));
-            values.push(("s3:signatureversion", version.to_owned()));
+            values.push(("s3:signatureversion", algorithm.to_owned()));
             let age = signed_at.map(|signed_at| (now - signed_at).whole_milliseconds().max(0));
             values.extend(age.map(|age| ("s3:signatureage", age.to_string())));
         }
@@ -195,12 +194,9 @@ mod tests {
         let connection =
             Connection { source: Some([192, 0, 2, 7].into()), secure: true, tls: Some("1.3") };
         let now = datetime!(2026-11-22 06:00:10 UTC);
-        let signed_at = datetime!(2026-11-22 06:00:00 UTC);
-        let signature = Some(Signature {
-            door: Door::Query,
-            version: "AWS4-HMAC-SHA256",
-            signed_at: Some(signed_at),
-        });
+        let signed_at = Some(datetime!(2026-11-22 06:00:00 UTC));
+        let algorithm = "AWS4-HMAC-SHA256";
+        let signature = Some(Signature { door: Door::Query, algorithm, signed_at });
         Circumstances::read(&headers, &Query::parse(query).unwrap(), connection, signature, now)
     }
 

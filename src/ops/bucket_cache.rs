@@ -78,6 +78,11 @@ impl BucketCache {
         self.get(location).await
     }
 
+    /// Drops all that is believed.
+    pub fn clear(&self) {
+        self.known.invalidate_all();
+    }
+
     /// Drops what is believed.
     pub async fn forget(&self, location: &Location) {
         self.known.invalidate(&key(location)).await;

@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod bucket_cache;
 pub mod budget;
+pub mod census;
 pub mod gateway;
 pub mod janitor;
 pub mod lifecycle;

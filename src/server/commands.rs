@@ -1,6 +1,5 @@
 //! The commands: from the command line to an exit code.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,19 +8,22 @@ use arc_swap::ArcSwap;
 use clap::CommandFactory;
 use time::OffsetDateTime;
 
-use crate::azure::BlobStore;
 use crate::ops::Gateway;
+use crate::ops::census::Census;
 use crate::ops::janitor::{self, Ages};
 use crate::ops::lifecycle;
+use crate::server::access_log::AccessLog;
 use crate::server::admin::Admin;
-use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
+use crate::server::check::Finding;
+use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags, PresignFlags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
+use crate::server::exchange::{Exchange, probed};
 use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, router, stores, telemetry,
-    tls, wiring,
+    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, presign, router, stores,
+    telemetry, tls, wiring,
 };
 
 /// Why a command ended badly.
@@ -84,7 +86,10 @@ async fn command(arguments: &Arguments, environment: &Environment) -> Result<Exi
         Action::Dev(flags) => {
             dev::run(flags, sources(&flags.settings, Need::Nothing)).await?;
         }
-        Action::Check(flags) => return check(&sources(flags, Need::Nothing)).await,
+        Action::Check(flags) => {
+            return check(&sources(&flags.settings, Need::Nothing), flags.json).await;
+        }
+        Action::Presign(flags) => say(presigned(flags, &sources(&flags.settings, Need::Nothing))?),
         Action::Config(ConfigAction::Print(flags)) => {
             let loaded = config::load(&sources(flags, Need::Nothing))?;
             let text = config::print::text(&loaded).map_err(|error| error.to_string())?;
@@ -116,12 +121,28 @@ fn warn(loaded: &Loaded) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock is what is checked")]
-async fn check(sources: &Sources) -> Result<ExitCode, Failure> {
-    let loaded = config::load(sources)?;
+async fn check(sources: &Sources, json: bool) -> Result<ExitCode, Failure> {
+    let tell = |finding: Finding| say(if json { finding.json() } else { finding.to_string() });
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(faults) if json => {
+            let remedy = "bluebucket config print shows what is in force";
+            faults.iter().for_each(|fault| {
+                tell(Finding::broken("configuration", fault.to_string(), remedy));
+            });
+            return Ok(ExitCode::from(2));
+        }
+        Err(faults) => return Err(faults.into()),
+    };
     warn(&loaded);
-    let tell = |finding: check::Finding| say(finding.to_string());
     let works = check::run(&loaded.config, OffsetDateTime::now_utc, tell).await?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a URL lasts from now on")]
+fn presigned(flags: &PresignFlags, sources: &Sources) -> Result<String, Failure> {
+    let loaded = config::load(sources)?;
+    Ok(presign::url(flags, &loaded.config, OffsetDateTime::now_utc())?)
 }
 
 async fn serve(sources: Sources) -> Result<(), Failure> {
@@ -159,25 +180,31 @@ impl Running {
         let config = loaded.config.clone();
         let metrics = Metrics::new();
         let stores = stores::open(&config, &metrics)?;
-        let health = Health::new(stores.clone());
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let health = Health::new(probed(&gateway.accounts()));
         let background = gateway.tasks().clone();
-        let handler = router::service(wiring::front(
-            &config,
-            Arc::clone(&gateway),
-            metrics.clone(),
-            health.clone(),
-        ));
+        let mut front =
+            wiring::front(&config, Arc::clone(&gateway), metrics.clone(), health.clone());
+        if let Some(path) = &config.access_log {
+            front.access_log = Some(AccessLog::open(path, metrics.clone())?);
+        }
+        let handler = router::service(front);
+        metrics.begun(now_seconds(), config.limits.memory_bytes);
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
         let server = Server::bind(&config).await?;
         let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
-        let (tls_now, shown_now) = (tls.clone(), Arc::clone(&shown));
-        let exchange =
-            Exchange { stores, gateway: Arc::clone(&gateway), tls: tls_now, shown: shown_now };
+        let exchange = Exchange {
+            gateway: Arc::clone(&gateway),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            tls: tls.clone(),
+            running: Arc::clone(&shown),
+        };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
-        let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
+        let census = Census::new(Some(Arc::clone(&gateway)));
+        let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
         Ok(Self { server, parts, handler, reloader, signals, gateway })
@@ -231,7 +258,7 @@ fn janitor(
             () = janitor::run(gateway, ages, observer) => {}
             () = drain.cancelled() => {}
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -252,30 +279,8 @@ fn lifecycle(
     }
 }
 
-/// All that a reload changes.
-struct Exchange {
-    stores: BTreeMap<String, BlobStore>,
-    gateway: Arc<Gateway>,
-    tls: Option<tls::Tls>,
-    shown: Arc<ArcSwap<Config>>,
-}
-
-impl Exchange {
-    /// Checks all of it first, so that a refusal changes nothing.
-    fn with(&self, config: Config) -> Result<(), String> {
-        let routed = config.routes.iter().filter_map(|route| route.account.as_ref());
-        if let Some(new) =
-            routed.chain(&config.default_account).find(|name| !self.stores.contains_key(*name))
-        {
-            return Err(format!("the account {new:?} is new: accounts are opened at the start"));
-        }
-        let (accounts, users) =
-            wiring::state(&config, &self.stores).map_err(|faults| faults.to_string())?;
-        if let (Some(tls), Some(files)) = (&self.tls, &config.tls) {
-            tls.reload(files)?;
-        }
-        self.gateway.reload(accounts, users);
-        self.shown.store(Arc::new(config));
-        Ok(())
-    }
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one time that the start of the process is told")]
+fn now_seconds() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }

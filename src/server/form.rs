@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use sync_wrapper::SyncWrapper;
 
 use crate::access::{Caller, Circumstances, Connection, Directory, Door, Signature};
@@ -25,8 +25,6 @@ pub struct Gate<'a> {
     pub rules: &'a Rules,
     /// The keys of days.
     pub signing_keys: &'a SigningKeys,
-    /// Where the form comes from.
-    pub connection: Connection,
 }
 
 impl std::fmt::Debug for Gate<'_> {
@@ -38,7 +36,11 @@ impl std::fmt::Debug for Gate<'_> {
 /// Reads the fields of a form and checks who signed it and what they allow.
 ///
 /// Only the fields count: headers of the request beside them are covered by no signature.
-pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
+pub async fn admit(
+    request: Request,
+    gate: Gate<'_>,
+    connection: Connection,
+) -> Result<Request, Error> {
     let Target::Bucket(bucket) = request.target.clone() else {
         return Err(Error::new(Code::MethodNotAllowed));
     };
@@ -48,13 +50,11 @@ pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
     }
     let (form, file) = Form::read(request.body.into_inner(), &request.headers).await?;
     let reply = Reply::read(&form)?;
-    let Allowed { caller, signature, length: (min, max) } =
-        allowed(&form, &bucket, gate, request.now)?;
+    let (caller, signature, (min, max)) = allowed(&form, &bucket, gate, request.now)?;
     let key = ObjectKey::parse(form.need("key")?)?;
     let headers = headers(&form, &request.headers)?;
-    // The conditions of policies look at what the form says, and at nothing that stands beside it.
     let circumstances =
-        Circumstances::read(&headers, &request.query, gate.connection, signature, request.now);
+        Circumstances::read(&headers, &request.query, connection, signature, request.now);
     Ok(Request {
         target: Target::Object(bucket, key),
         headers,
@@ -65,14 +65,6 @@ pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
     })
 }
 
-/// What the signer of a form allows.
-struct Allowed {
-    caller: Caller,
-    signature: Option<Signature>,
-    /// How few bytes the file may have, and how many.
-    length: (u64, u64),
-}
-
 /// Who signed the form, and how many bytes they allow. Anybody may send a form without a policy; what
 /// the bucket allows to anybody is asked later.
 fn allowed(
@@ -80,29 +72,21 @@ fn allowed(
     bucket: &crate::s3::names::BucketName,
     gate: Gate<'_>,
     now: OffsetDateTime,
-) -> Result<Allowed, Error> {
-    let Gate { users, rules, signing_keys, .. } = gate;
+) -> Result<(Caller, Option<Signature>, (u64, u64)), Error> {
+    let Gate { users, rules, signing_keys } = gate;
     let Some(signed) = auth::verify_form(form, users, rules, signing_keys)? else {
-        let caller = Caller::anonymous();
-        return Ok(Allowed { caller, signature: None, length: (0, u64::MAX) });
+        return Ok((Caller::anonymous(), None, (0, u64::MAX)));
     };
     let policy = Policy::parse(form.need("policy")?)?;
-    let signature = Signature {
-        door: Door::Form,
-        version: signed.version().name(),
-        signed_at: signed.signed_at(),
-    };
-    Ok(Allowed {
-        caller: users.caller(&signed)?,
-        signature: Some(signature),
-        length: policy.check(form, bucket, now)?,
-    })
+    let (algorithm, signed_at) = (signed.algorithm(), signed.signed_at());
+    let signature = Signature { door: Door::Form, algorithm, signed_at };
+    Ok((users.caller(&signed)?, Some(signature), policy.check(form, bucket, now)?))
 }
 
 /// The headers of the PUT that the form stands for.
 fn headers(form: &Form, sent: &HeaderMap) -> Result<HeaderMap, Error> {
     let mut headers = form.headers()?;
-    for name in [header::HOST, header::ORIGIN, header::REFERER, header::USER_AGENT] {
+    for name in [http::header::HOST, http::header::ORIGIN] {
         if let Some(value) = sent.get(&name) {
             headers.insert(name, value.clone());
         }

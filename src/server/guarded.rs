@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::server::head::{Phase, Tracker};
+use crate::server::last_words;
 use crate::server::metrics::Metrics;
 
 /// How long a connection may keep us waiting for what.
@@ -168,6 +169,8 @@ pub(super) struct Guarded<T> {
     silence: Pin<Box<Sleep>>,
     write_stalls: bool,
     stall: Pin<Box<Sleep>>,
+    /// What is said in place of hyper's own refusal, as far as it is not on the wire.
+    last_words: Vec<u8>,
 }
 
 impl<T> Guarded<T> {
@@ -198,6 +201,7 @@ impl<T> Guarded<T> {
             silence: Box::pin(tokio::time::sleep(deadlines.head)),
             write_stalls: false,
             stall: Box::pin(tokio::time::sleep(deadlines.write)),
+            last_words: Vec::new(),
         };
         (guarded, shared)
     }
@@ -260,6 +264,19 @@ impl<T> Guarded<T> {
         Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
     }
 
+    /// Keeps back a refusal that hyper makes by itself, and says it as S3 does. Such a one is all that is
+    /// written while no request is open, and is written at once.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        if self.tracker.is_none() || self.shared.in_flight.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        let Some((status, words)) = last_words::in_place_of(bytes) else { return false };
+        self.metrics.connection_cut("refused_head");
+        tracing::info!(status = status.as_u16(), "a head was refused");
+        self.last_words = words;
+        true
+    }
+
     fn guard_count(
         &mut self,
         context: &mut Context<'_>,
@@ -298,6 +315,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut this.io).poll_write(context, bytes);
         this.guard_count(context, written)
     }
@@ -308,6 +328,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let mut full = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(bytes), None) = (full.next(), full.next())
+            && this.keeps_back(bytes)
+        {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
         this.guard_count(context, written)
     }
@@ -318,6 +344,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        while !this.last_words.is_empty() {
+            let written = Pin::new(&mut this.io).poll_write(context, &this.last_words);
+            let written = ready!(this.guard_count(context, written))?;
+            this.last_words.drain(..written.min(this.last_words.len()));
+        }
         let flushed = Pin::new(&mut this.io).poll_flush(context);
         this.guard_write(context, flushed)
     }

@@ -13,16 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::server::connection::{self, Handler, Manner, Peer, Scheme};
+use crate::server::last_words;
 use crate::server::tls::{self, Tls};
 
 /// Out of file descriptors, for example: others must end first, and asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a client reads that got no connection. No id, no XML library, nothing that waits.
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/xml\r\n\
-    connection: close\r\nretry-after: 1\r\ncontent-length: 126\r\n\r\n\
-    <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
-    <Message>Please reduce your request rate.</Message></Error>";
 
 /// The limits of one port.
 #[derive(Debug)]
@@ -77,7 +72,7 @@ pub(super) async fn accept<S: Handler>(port: Port, handler: S, tasks: TaskTracke
 
 /// One word, if it fits into the socket at once; a client without TLS understands it.
 fn refuse(stream: &TcpStream, speaks_tls: bool) {
-    if !speaks_tls && let Err(error) = stream.try_write(NO_ROOM) {
+    if !speaks_tls && let Err(error) = stream.try_write(&last_words::no_room()) {
         tracing::debug!(%error, "a client without room heard nothing");
     }
 }
@@ -101,10 +96,10 @@ impl Task {
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                let (_, session) = stream.get_ref();
+                let session = stream.get_ref().1;
                 let tls = version(session.protocol_version());
-                let peer = Peer { address, scheme: Scheme::Https, tls };
                 let told = Some(tls::protocol(session));
+                let peer = Peer { address, scheme: Scheme::Https, tls };
                 connection::serve(stream, told, peer, handler, &self.manner).await;
             }
             Ok(Err(error)) => {
@@ -132,16 +127,4 @@ pub(super) async fn bind(address: SocketAddr) -> io::Result<(TcpListener, Socket
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::NO_ROOM;
-
-    #[test]
-    fn the_word_to_those_without_room_has_its_length() {
-        let text = std::str::from_utf8(NO_ROOM).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-    }
 }

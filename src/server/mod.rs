@@ -3,6 +3,7 @@
 //! [`commands`] is the way in from `main`. [`Server`] has the two ports and the drain; what answers on
 //! the S3 port is a [`Handler`]: [`router`], over the gateway that [`wiring`] builds.
 
+pub mod access_log;
 pub mod admin;
 pub mod answer;
 pub mod azurite;
@@ -11,20 +12,25 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod dev;
+mod exchange;
 pub mod form;
 pub mod guarded;
 mod head;
 pub mod health;
 pub mod healthcheck;
 pub mod incoming;
+mod last_words;
 mod listener;
 pub mod metrics;
 mod origin;
 pub mod output;
 mod preface;
+pub mod presign;
+pub mod recent;
 pub mod reload;
 pub mod router;
 pub mod shutdown;
+pub mod status;
 pub mod stores;
 mod streams;
 pub mod telemetry;

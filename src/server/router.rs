@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Caller, Circumstances, Connection, Door, Signature};
+use crate::azure::Tally;
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -29,6 +30,7 @@ use crate::s3::operation::Operation;
 use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
+use crate::server::access_log::AccessLog;
 use crate::server::answer::{self, Seen};
 use crate::server::config::Cidr;
 use crate::server::form::{self, Gate};
@@ -49,6 +51,8 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Where a line for each request goes, besides the log.
+    pub access_log: Option<AccessLog>,
     /// Whose word for whom they pass on counts.
     pub trusted_proxies: Vec<Cidr>,
     /// How many requests may run at once.
@@ -103,11 +107,18 @@ async fn handle(
         return answer.map(axum::body::Body::new);
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
+    let connection = origin::of(&head, &hall.front.trusted_proxies);
+    seen.comes_over(connection);
+    if let Some(log) = &hall.front.access_log {
+        seen.write_to(log, &head, now);
+    }
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
     let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);
-            let outcome = run(&hall, &head, body, now, &mut seen).await;
+            let tally = seen.tally();
+            let work = run(&hall, &head, body, now, &mut seen);
+            let outcome = Tally::counting(tally, work).await;
             (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {
@@ -223,9 +234,8 @@ async fn admit_form(
 ) -> Result<Request, Error> {
     let front = &hall.front;
     let users = front.gateway.users();
-    let (rules, signing_keys) = (&front.rules, &hall.signing_keys);
-    let gate = Gate { users: &users, rules, signing_keys, connection };
-    let request = form::admit(request, gate).await.inspect_err(|error| {
+    let gate = Gate { users: &users, rules: &front.rules, signing_keys: &hall.signing_keys };
+    let request = form::admit(request, gate, connection).await.inspect_err(|error| {
         if error.status() == StatusCode::FORBIDDEN {
             front.metrics.auth_failure(error.code().name());
         }
@@ -294,7 +304,7 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
             payload: signed.payload(),
             signature: Some(Signature {
                 door: if signed.presigned() { Door::Query } else { Door::Header },
-                version: signed.version().name(),
+                algorithm: signed.algorithm(),
                 signed_at: signed.signed_at(),
             }),
             path_reading: signed.path_reading(),

@@ -46,3 +46,31 @@ async fn a_bucket_is_reached_under_every_domain_and_by_its_path() {
     client.host("not_a_bucket.s3.test").get("/k").refused(400, "InvalidBucketName").await;
     client.host("double..s3.test").get("/k").refused(400, "InvalidBucketName").await;
 }
+
+/// C48: what a client says of how it came is not believed.
+#[tokio::test]
+async fn c48_forwarded_headers_of_a_stranger_change_nothing() {
+    let gateway = Gateway::start().await;
+    let client = gateway.client(ALICE);
+    let (mine, other) = (unique("b"), unique("b"));
+    for bucket in [&mine, &other] {
+        client.put(&format!("/{bucket}")).ok().await;
+        client.put(&path(bucket, "k")).body(bucket).ok().await;
+    }
+    let spoofed = |prepared: crate::harness::client::Prepared| {
+        prepared
+            .add("x-forwarded-host", format!("{other}.s3.test"))
+            .add("x-forwarded-for", "127.0.0.1")
+            .add("x-forwarded-proto", "https")
+            .add("forwarded", format!("for=127.0.0.1;host={other}.s3.test;proto=https"))
+    };
+    let host = client.host(&format!("{mine}.s3.test"));
+    assert_eq!(spoofed(host.get("/k").prepare()).send().await.text(), mine);
+    assert_eq!(spoofed(client.get(&path(&mine, "k")).prepare()).send().await.text(), mine);
+    let refused = spoofed(client.anonymous().get(&path(&mine, "k")).prepare());
+    refused.refused(403, "AccessDenied").await;
+    // Signed for another host than the one that it is sent to, whatever is said beside it.
+    let other_host = client.host(&format!("{other}.s3.test")).get("/k").prepare();
+    let moved = other_host.set("host", format!("{mine}.s3.test"));
+    spoofed(moved).refused(403, "SignatureDoesNotMatch").await;
+}

@@ -16,11 +16,14 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod alias;
 mod auth;
 mod buckets;
+mod check;
 mod checksums;
 mod clients;
 mod copy;
+mod copy_strict;
 mod cors;
 mod deadlines;
 mod documents;
@@ -43,9 +46,12 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
+mod pressure;
 mod probes;
 mod process;
+mod reading;
 mod replicas;
 mod requests;
 mod status;

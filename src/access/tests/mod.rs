@@ -1,5 +1,8 @@
 //! Who may do what, asked of the function that decides.
 
+mod policies;
+mod random;
+
 use super::authorise::{Grant, Outcome};
 use super::{
     Caller, Question, Resource, Rules, Standing, Thing, Writes, authorise, may_see, settle,

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use crate::access::Action;
 use crate::mapping::documents::DocumentName;
 use crate::ops::bucket::configuration::missing;
-use crate::ops::documents::{Document, Draft};
+use crate::ops::documents::Document;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::s3::body::{self, Body};
 use crate::s3::lifecycle::{Lifecycle, TransitionMinimum};
@@ -59,11 +59,7 @@ pub(in crate::ops) async fn put(
     };
     let (_, document) = request.document(BYTES_MAX).await?;
     let lifecycle = Lifecycle { minimum, ..Lifecycle::read(&document, new_id)? };
-    let set = |draft: &mut Draft| {
-        draft.put(&lifecycle);
-        Ok(())
-    };
-    gateway.change_documents(&bucket, set).await?;
+    gateway.put_document(&bucket, &lifecycle).await?;
     Response::builder()
         .status(StatusCode::OK)
         .header(MINIMUM, HeaderValue::from_static(minimum.name()))

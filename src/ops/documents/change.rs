@@ -67,6 +67,19 @@ impl Gateway {
         self.documents_now(bucket, &record).await?.get()
     }
 
+    /// Puts a document that depends on no other.
+    pub(in crate::ops) async fn put_document<D: Document>(
+        &self,
+        bucket: &Bucket,
+        document: &D,
+    ) -> Result<(), Error> {
+        self.change_documents(bucket, |draft| {
+            draft.put(document);
+            Ok(())
+        })
+        .await
+    }
+
     /// Takes a document away; one that is not there is as good as taken.
     pub(in crate::ops) async fn delete_document<D: Document>(
         &self,

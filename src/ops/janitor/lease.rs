@@ -90,28 +90,28 @@ impl Held {
 
     /// Renews the lease for as long as that can be done; why it is lost.
     pub(in crate::ops) async fn keep(&self) -> Fault {
-        let lasts = Duration::from_secs(LEASE_SECONDS.into());
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             // In good time before it runs out, not when an answer says that it has.
-            let renewals = async {
-                loop {
-                    match self.store.renew_blob(&self.path, &self.lease.id).await {
-                        Ok(_) => return None,
-                        Err(error) if error.kind() == Kind::LeaseConflict => return Some(error),
-                        Err(cause) => {
-                            tracing::warn!(%cause, "the janitor's lease was not renewed");
-                            tokio::time::sleep(RENEW_PAUSE).await;
-                        }
-                    }
-                }
-            };
-            match tokio::time::timeout(lasts - RENEW_EVERY - MARGIN, renewals).await {
-                Ok(None) => {}
-                Ok(Some(lost)) => return lost.into(),
+            let renewed = tokio::time::timeout(RENEWED_WITHIN, self.renew()).await;
+            match renewed {
+                Ok(Ok(())) => {}
+                Ok(Err(lost)) => return lost.into(),
                 Err(_elapsed) => return Fault::Late,
             }
         }
+    }
+
+    /// Renews it, until that is done, or is known not to be possible.
+    async fn renew(&self) -> Result<(), BlobError> {
+        while let Err(error) = self.store.renew_blob(&self.path, &self.lease.id).await {
+            if error.kind() == Kind::LeaseConflict {
+                return Err(error);
+            }
+            tracing::warn!(cause = %error, "the janitor's lease was not renewed");
+            tokio::time::sleep(RENEW_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Says how far the work has come.
@@ -139,5 +139,6 @@ impl Held {
 
 /// Between two attempts to renew.
 const RENEW_PAUSE: Duration = Duration::from_secs(1);
-/// So much earlier than Azure we take the lease to be lost.
-const MARGIN: Duration = Duration::from_secs(10);
+/// How long a renewal may take: what [`RENEW_EVERY`] leaves of the lease, less ten seconds, so that we
+/// take it to be lost before Azure gives it to another.
+const RENEWED_WITHIN: Duration = Duration::from_secs(35);

@@ -44,11 +44,11 @@ impl Sweep<'_> {
         }
         let known = self.buckets().await?;
         for base in filed {
-            let Some((files, bucket)) = Files::read(&base) else { continue };
+            let Some((place, bucket)) = Files::read(&base) else { continue };
             self.pace.tick().await;
             self.held.mark(&base).await?;
             if known.contains(&bucket) {
-                self.uploads(&files).await?;
+                self.uploads(&place).await?;
             } else {
                 self.remove_strays(&base, STRAY_AFTER, Removed::Stray).await?;
             }
@@ -74,13 +74,11 @@ impl Sweep<'_> {
         loop {
             self.pace.tick().await;
             let page = self.account.store.list_containers(&which).await?;
-            for container in &page.containers {
-                // What a newer release wrote has an id as well, which is not guessed at.
-                let Ok(facts) = BucketFacts::read(&container.metadata) else {
-                    return Err(Fault::Unreadable);
-                };
-                known.extend(facts.map(|facts| facts.id));
-            }
+            // What a newer release wrote has an id as well, which is not guessed at.
+            let facts = page.containers.iter().map(|found| BucketFacts::read(&found.metadata));
+            let facts: Vec<_> =
+                facts.collect::<Result<_, _>>().map_err(|_why| Fault::Unreadable)?;
+            known.extend(facts.into_iter().flatten().map(|facts| facts.id));
             which.marker = page.next_marker;
             if which.marker.is_none() {
                 return Ok(known);
@@ -115,11 +113,12 @@ impl Sweep<'_> {
         };
         let mut pages = Pages::of(files.all_parts()).folders();
         while let Some(page) = self.page(&mut pages).await? {
-            for prefix in page.entries.iter().map(ListEntry::name) {
+            let strays = page.entries.iter().map(ListEntry::name).filter(|prefix| {
                 let upload = files.read_parts(prefix);
-                if upload.is_some_and(|upload| self.is_stray(&open, &upload)) {
-                    self.remove_strays(prefix, STRAY_AFTER, Removed::Stray).await?;
-                }
+                upload.is_some_and(|upload| self.is_stray(&open, &upload))
+            });
+            for prefix in strays.collect::<Vec<_>>() {
+                self.remove_strays(prefix, STRAY_AFTER, Removed::Stray).await?;
             }
         }
         let mut pages = Pages::of(files.outcomes());
@@ -143,22 +142,18 @@ impl Sweep<'_> {
     /// The uploads that are open, once those are gone that nobody goes on with; none: there are too many.
     async fn records(&mut self, files: &Files) -> Result<Option<HashSet<UploadId>>, Fault> {
         let mut pages = Pages::of(files.records()).with(|which| which.include.metadata = true);
-        let (mut open, mut too_many) = (HashSet::new(), false);
+        let mut open = HashSet::new();
         while let Some(page) = self.page(&mut pages).await? {
-            for blob in blobs(&page) {
-                let Some(listed) = files.read_record(&blob.name) else { continue };
-                if self.is_abandoned(blob, &listed.upload)
-                    && self.abandon(files, &listed.upload, blob).await?
-                {
-                    continue;
-                }
-                too_many |= open.len() >= OPEN_UPLOADS_MAX;
-                if !too_many {
-                    open.insert(listed.upload);
-                }
+            let listed =
+                blobs(&page).filter_map(|blob| Some((blob, files.read_record(&blob.name)?.upload)));
+            for (blob, upload) in listed {
+                let gone =
+                    self.is_abandoned(blob, &upload) && self.abandon(files, &upload, blob).await?;
+                let counts = !gone && open.len() <= OPEN_UPLOADS_MAX;
+                open.extend(counts.then_some(upload));
             }
         }
-        Ok((!too_many).then_some(open))
+        Ok((open.len() <= OPEN_UPLOADS_MAX).then_some(open))
     }
 
     fn is_abandoned(&self, record: &BlobEntry, upload: &UploadId) -> bool {
@@ -223,13 +218,12 @@ impl Sweep<'_> {
     ) -> Result<Option<Vec<BlobDeletion>>, Fault> {
         let mut pages = Pages::of(files.parts(upload));
         let mut parts = Vec::new();
+        let age = self.ages.abandoned_after;
         while let Some(page) = self.page(&mut pages).await? {
-            for part in blobs(&page) {
-                if !self.is_older(part.properties.last_modified, self.ages.abandoned_after) {
-                    return Ok(None);
-                }
-                parts.push(deletion(part));
+            if blobs(&page).any(|part| !self.is_older(part.properties.last_modified, age)) {
+                return Ok(None);
             }
+            parts.extend(blobs(&page).map(deletion));
         }
         Ok(Some(parts))
     }
@@ -269,13 +263,7 @@ impl Sweep<'_> {
         let size = if batches { BlobStore::BATCH_MAX } else { 1 };
         for few in old.chunks(size) {
             self.pace.tick().await;
-            for answer in self.delete(few).await? {
-                match answer {
-                    Ok(()) => removed += 1,
-                    Err(error) if error.kind() == Kind::ConditionNotMet => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            removed += count(self.delete(few).await?)?;
         }
         Ok(removed)
     }
@@ -336,6 +324,19 @@ impl Pages {
     fn folders(self) -> Self {
         self.with(|which| which.delimiter = Some("/".to_owned()))
     }
+}
+
+/// How many went; one that was written again since stays, and that is no failure.
+fn count(deleted: Deleted) -> Result<u64, Fault> {
+    let mut count = 0;
+    for answer in deleted {
+        match answer {
+            Ok(()) => count += 1,
+            Err(error) if error.kind() == Kind::ConditionNotMet => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(count)
 }
 
 fn blobs(page: &BlobPage) -> impl Iterator<Item = &BlobEntry> {

@@ -26,13 +26,13 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (blob_headers, mut facts) = object_headers::read(&request.headers)?;
-    tags::may_bring(&bucket, &request.caller, &key, &facts.tags).await?;
     let checksum = checksum(&request.headers)?;
     gateway.make_room(&bucket, &key).await?;
     let files = files_of_new(gateway, &bucket).await?;
     let commit = commit_id()?;
     let id = UploadId::new(commit.clone());
     (facts.owner, facts.acl) = acl::of_write(gateway, &bucket, &request)?;
+    tags::may_bring(&bucket, &request.caller, &key, (&facts.tags, facts.owner.as_deref()))?;
     facts.commit = Some(commit.clone());
     let initiator = request.caller.id().map(str::to_owned);
     let record = Record { key, headers: blob_headers, facts, checksum, initiator };

@@ -70,8 +70,8 @@ pub(in crate::ops) async fn run(
     let wanted = conditions::of_write(Conditions::read(&request.headers)?);
     let asked = carry::asked(&request.headers)?;
     let owned = acl::of_write(gateway, &bucket, &request)?;
-    let tags = tags_of_copy(&request.headers, &reader, &described.facts)?;
-    tags::may_bring(&bucket, &request.caller, &key, &tags).await?;
+    let tags = tags_of_copy(&request.headers, &reader, &found)?;
+    tags::may_bring(&bucket, &request.caller, &key, (&tags, owned.0.as_deref()))?;
     let (mut options, facts, id) =
         describe(&request, directive, (&found, &described), (owned, tags))?;
     options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
@@ -165,17 +165,18 @@ fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
 }
 
 /// The tags of a copy: those of its source, unless it brings its own.
-fn tags_of_copy(headers: &HeaderMap, reader: &Reader, source: &ObjectFacts) -> Result<Tags, Error> {
+fn tags_of_copy(headers: &HeaderMap, reader: &Reader, source: &Properties) -> Result<Tags, Error> {
     let said = object_headers::tags(headers)?;
+    let kept = ObjectFacts::read(source).tags;
     match headers::text(headers, &headers::TAGGING_DIRECTIVE)? {
         Some("REPLACE") => Ok(said),
-        None | Some(_) if source.tags.is_empty() && said.is_empty() => Ok(said),
-        None | Some(_) if said.is_empty() => {
-            reader.need(Action::GetObjectTagging, source)?;
-            Ok(source.tags.clone())
-        }
-        None | Some(_) => Err(Error::new(Code::InvalidRequest)
+        None | Some(_) if !said.is_empty() => Err(Error::new(Code::InvalidRequest)
             .message("The header x-amz-tagging needs x-amz-tagging-directive: REPLACE.")),
+        None | Some(_) if kept.is_empty() => Ok(kept),
+        None | Some(_) => {
+            reader.also(Action::GetObjectTagging, source)?;
+            Ok(kept)
+        }
     }
 }
 

@@ -2,16 +2,14 @@
 
 use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
 
 use crate::access::Action;
-use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
+use crate::azure::{BlobError, Properties};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::expiry;
 use crate::ops::object::headers::{self, Described};
 use crate::ops::object::parts::{self, PartView};
-use crate::ops::object::resume::{Pinned, ResumingBody};
-use crate::ops::open::{Bucket, Reader, Unseen};
+use crate::ops::object::{expiry, fetch};
+use crate::ops::open::{Bucket, Reader};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::lifecycle::Subject;
@@ -20,10 +18,13 @@ use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
 
 /// What a read asks for.
-struct Read {
-    range: Option<ByteRange>,
-    part: Option<PartNumber>,
-    conditions: Conditions,
+pub(super) struct Read {
+    /// `Range`
+    pub(super) range: Option<ByteRange>,
+    /// `partNumber`
+    pub(super) part: Option<PartNumber>,
+    /// `If-*`
+    pub(super) conditions: Conditions,
     overrides: Vec<(HeaderName, HeaderValue)>,
     headers: HeaderMap,
 }
@@ -76,7 +77,7 @@ pub(in crate::ops) async fn run(
     if request.operation == Operation::HeadObject {
         head(gateway, &reader, &read).await
     } else {
-        get(gateway, &reader, &read).await
+        fetch::run(gateway, &reader, &read).await
     }
 }
 
@@ -93,12 +94,12 @@ async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Respons
         None => read.range.map(|range| range.resolve(length)).transpose()?,
     };
     let answer = answer(&described, &properties, read, span, view.as_ref());
-    let answer = tell(answer, gateway, (&bucket, reader), &described, length);
+    let answer = tell(answer, gateway, (&bucket, reader), &properties);
     answer.body(body::empty()).map_err(unanswerable)
 }
 
 /// The part that is asked for, if one is.
-async fn view(
+pub(super) async fn view(
     gateway: &Gateway,
     bucket: &Bucket,
     key: &ObjectKey,
@@ -111,18 +112,6 @@ async fn view(
         Ok(view) => Ok(Some(view)),
         Err(parts::Unseen::Refused(error)) => Err(error),
         Err(parts::Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
-    }
-}
-
-pub(super) async fn properties(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-) -> Result<Properties, Error> {
-    let found = bucket.store().properties(&bucket.path(key), &azure::Conditions::default()).await;
-    match found {
-        Ok(properties) => Ok(properties),
-        Err(error) => Err(gateway.explain(bucket, key, error).await),
     }
 }
 
@@ -149,64 +138,13 @@ pub(super) fn judge(
     }
 }
 
-async fn get(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
-    let mut options = ReadOptions::default();
-    let mut range = read.range;
-    let mut part = None;
-    // A client that says what it has is likely to have it: its condition is judged before bytes are
-    // asked for. Azure knows no range from the end; its length has to be known first.
-    let likely =
-        read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
-    if likely || read.part.is_some() || matches!(range, Some(ByteRange::Last(_))) {
-        let (bucket, properties) = reader.look(gateway).await?;
-        let described = Described::of(&properties);
-        if let Some(answer) = judge(&read.conditions, &described)? {
-            return Ok(answer);
-        }
-        part = view(gateway, &bucket, reader.key(), read, &properties).await?;
-        let span = match &part {
-            Some(part) => part.span,
-            None => range.map(|range| range.resolve(properties.content_length)).transpose()?,
-        };
-        range = span.map(|(first, last)| ByteRange::FromTo(first, last));
-        options.conditions = azure::Conditions::if_match(properties.etag);
-    }
-    options.range = range.map(azure_range);
-    let error = match reader.read(&options).await {
-        Ok((bucket, found)) => {
-            return pass_on(gateway, (&bucket, reader), read, found, part.as_ref());
-        }
-        Err(Unseen::Refused(error)) => return Err(error),
-        Err(Unseen::Azure(error)) => error,
-    };
-    Err(if error.kind() == Kind::RangeNotSatisfiable {
-        out_of_range(gateway, reader, read, error).await
-    } else if error.kind() == Kind::ConditionNotMet {
-        // It was replaced after it was looked at. What is there now is judged afresh by the client.
-        Error::new(Code::OperationAborted).caused_by(error)
-    } else {
-        reader.explain(gateway, error).await
-    })
-}
-
-/// Azure counts in signed numbers and takes a larger one for no range: an end beyond all objects is
-/// none, and so is a beginning that is answered 416 in any case.
-fn azure_range(range: ByteRange) -> azure::ByteRange {
-    let countable = |number: u64| i64::try_from(number).is_ok();
-    let first = |first: u64| if countable(first) { first } else { i64::MAX.unsigned_abs() };
-    match range {
-        ByteRange::FromTo(from, last) => azure::ByteRange {
-            first: first(from),
-            last: Some(last).filter(|last| countable(*last)),
-        },
-        ByteRange::From(from) => azure::ByteRange { first: first(from), last: None },
-        // Resolved before.
-        ByteRange::Last(_) => azure::ByteRange { first: 0, last: None },
-    }
-}
-
 /// 416, unless a condition says something else: that is judged first.
-async fn out_of_range(gateway: &Gateway, reader: &Reader, read: &Read, error: BlobError) -> Error {
+pub(super) async fn out_of_range(
+    gateway: &Gateway,
+    reader: &Reader,
+    read: &Read,
+    error: BlobError,
+) -> Error {
     let found = match reader.look(gateway).await {
         Ok((_, found)) => found,
         Err(gone) => return gone,
@@ -216,58 +154,24 @@ async fn out_of_range(gateway: &Gateway, reader: &Reader, read: &Read, error: Bl
     }
     match read.range {
         Some(range) => range.not_satisfiable(found.content_length).caused_by(error),
-        None => Error::new(Code::InternalError).caused_by(error),
+        // It was empty a moment ago.
+        None => Error::new(Code::OperationAborted).caused_by(error),
     }
-}
-
-/// Azure's answer as the client's.
-fn pass_on(
-    gateway: &Gateway,
-    (bucket, reader): (&Bucket, &Reader),
-    read: &Read,
-    found: BlobRead,
-    part: Option<&PartView>,
-) -> Result<Response<Body>, Error> {
-    let BlobRead { properties, range, body } = found;
-    let described = Described::of(&properties);
-    if let Some(answer) = judge(&read.conditions, &described)? {
-        return Ok(answer);
-    }
-    let span = range.map(|(first, last, _)| (first, last));
-    if let Some(range) = read.range
-        && span.map_or(properties.content_length == 0, |(first, last)| first > last)
-    {
-        // Azurite answers no bytes where the service answers 416.
-        return Err(range.not_satisfiable(properties.content_length));
-    }
-    let (first, end) = span
-        .map_or((0, properties.content_length), |(first, last)| (first, last.saturating_add(1)));
-    let pinned = Pinned {
-        store: bucket.store().clone(),
-        path: bucket.path(reader.key()),
-        etag: properties.etag.clone(),
-        commit: described.facts.commit.clone(),
-    };
-    let body = ResumingBody::new(pinned, body, first, end.saturating_sub(first));
-    let answer = answer(&described, &properties, read, span, part);
-    let answer = tell(answer, gateway, (bucket, reader), &described, properties.content_length);
-    answer.body(body.boxed_unsync()).map_err(unanswerable)
 }
 
 /// What the bucket's rules say of the object; how many tags it has is for those who may see them.
-fn tell(
+pub(super) fn tell(
     answer: Builder,
     gateway: &Gateway,
     (bucket, reader): (&Bucket, &Reader),
-    described: &Described,
-    size: u64,
+    found: &Properties,
 ) -> Builder {
-    let facts = &described.facts;
+    let Described { facts, modified, .. } = Described::of(found);
     let key = reader.key().as_str();
-    let subject = Subject { key, modified: described.modified, size, tags: &facts.tags };
+    let subject = Subject { key, modified, size: found.content_length, tags: &facts.tags };
     let mut answer = expiry::announce(answer, gateway, bucket, &subject);
     if !facts.tags.is_empty()
-        && reader.need(Action::GetObjectTagging, facts).is_err()
+        && reader.also(Action::GetObjectTagging, found).is_err()
         && let Some(headers) = answer.headers_mut()
     {
         headers.remove(crate::s3::headers::TAGGING_COUNT);
@@ -276,7 +180,7 @@ fn tell(
 }
 
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.
-fn answer(
+pub(super) fn answer(
     described: &Described,
     properties: &Properties,
     read: &Read,

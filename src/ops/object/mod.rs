@@ -1,6 +1,7 @@
 //! Objects: written, read, copied, deleted.
 
 pub(super) mod acl;
+mod ahead;
 pub(super) mod attributes;
 pub(super) mod carry;
 pub(super) mod conditions;
@@ -8,6 +9,7 @@ pub(super) mod copy;
 pub(super) mod delete;
 pub(super) mod delete_many;
 pub(super) mod expiry;
+mod fetch;
 pub(super) mod get;
 pub(super) mod headers;
 pub(super) mod parts;

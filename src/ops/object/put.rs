@@ -29,7 +29,7 @@ pub(in crate::ops) async fn run(
     let (owner, acl) = acl::of_write(gateway, &bucket, &request)?;
     let Request { headers, body, payload, caller, .. } = request;
     let (blob_headers, facts) = object_headers::read(&headers)?;
-    tags::may_bring(&bucket, &caller, &key, &facts.tags).await?;
+    tags::may_bring(&bucket, &caller, &key, (&facts.tags, owner.as_deref()))?;
     let facts = ObjectFacts { owner, acl, ..facts };
     let tags = facts.tags.clone();
     let wanted = conditions::of_write(Conditions::read(&headers)?);

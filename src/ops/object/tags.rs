@@ -21,17 +21,17 @@ const TRIES_MAX: u32 = 10;
 
 /// Who brings tags with an object must be allowed to set them. A list that lets anybody write knows
 /// of no tags, so it lets them come along; a policy says what it means.
-pub(in crate::ops) async fn may_bring(
+pub(in crate::ops) fn may_bring(
     bucket: &Bucket,
     caller: &Caller,
     key: &ObjectKey,
-    tags: &Tags,
+    (tags, owner): (&Tags, Option<&str>),
 ) -> Result<(), Error> {
     let by_list_alone = caller.user().is_none() && bucket.rules().policy.is_none();
     if tags.is_empty() || by_list_alone {
         return Ok(());
     }
-    bucket.allow(caller, Action::PutObjectTagging, key).await
+    bucket.allow_new(caller, Action::PutObjectTagging, key, owner)
 }
 
 /// `GetObjectTagging`

@@ -1,15 +1,12 @@
 //! The signature of a form: over its policy, by either version.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html>
 
-use time::OffsetDateTime;
-
 use super::claim::two_mechanisms;
 use super::date::{self, Stamp};
 use super::scope::{Door, Scope};
 use super::signature::{self, ALGORITHM};
 use super::{
-    AccessKeyId, KeyRing, NOBODY, PathReading, Payload, Rules, Signed, SigningKeys, Version,
-    version_2,
+    AccessKeyId, KeyRing, NOBODY, PathReading, Payload, Rules, Signed, SigningKeys, version_2,
 };
 use crate::s3::form::Form;
 use crate::s3::{Code, Error};
@@ -33,10 +30,10 @@ pub fn verify_form(
     if form.get("x-amz-security-token").is_some() {
         return Err(Error::new(Code::InvalidToken));
     }
-    let (version, (key_id, time)) = match (has(&VERSION_4), has(&VERSION_2)) {
+    let key_id = match (has(&VERSION_4), has(&VERSION_2)) {
         (true, true) => return Err(two_mechanisms()),
-        (true, false) => (Version::V4, by_version_4(form, keys, rules, cache)?),
-        (false, true) if rules.allow_sigv2 => (Version::V2, (by_version_2(form, keys)?, None)),
+        (true, false) => by_version_4(form, keys, rules, cache)?,
+        (false, true) if rules.allow_sigv2 => by_version_2(form, keys)?,
         (false, true) => return Err(version_2::refused()),
         (false, false) if form.get("policy").is_some() => {
             return Err(missing("AWSAccessKeyId"));
@@ -47,8 +44,8 @@ pub fn verify_form(
         key_id,
         payload: Payload::Unsigned,
         presigned: false,
-        version,
-        time,
+        time: None,
+        algorithm: if has(&VERSION_4) { ALGORITHM } else { version_2::ALGORITHM },
         path_reading: PathReading::AsSent,
     }))
 }
@@ -58,7 +55,7 @@ fn by_version_4(
     keys: &dyn KeyRing,
     rules: &Rules,
     cache: &SigningKeys,
-) -> Result<(AccessKeyId, Option<OffsetDateTime>), Error> {
+) -> Result<AccessKeyId, Error> {
     let policy = form.need("policy")?;
     let algorithm = form.need("x-amz-algorithm")?;
     if algorithm != ALGORITHM {
@@ -91,7 +88,7 @@ fn by_version_4(
     if !is_known {
         cache.keep(&scope, &secret, &key);
     }
-    Ok((id, Some(signed_at)))
+    Ok(id)
 }
 
 fn by_version_2(form: &Form, keys: &dyn KeyRing) -> Result<AccessKeyId, Error> {

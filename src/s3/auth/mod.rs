@@ -11,6 +11,7 @@ mod encoding;
 mod form;
 mod keys;
 mod payload;
+mod presign;
 mod query;
 mod scope;
 mod signature;
@@ -28,6 +29,7 @@ pub use form::verify_form;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
+pub use presign::{Presign, presign};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
 use crate::s3::query::Plus;
@@ -71,33 +73,14 @@ pub enum PathReading {
     PlusIsSpace,
 }
 
-/// A version of AWS's signatures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// The old one.
-    V2,
-    /// The one of now.
-    V4,
-}
-
-impl Version {
-    /// As `s3:signatureversion` has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V2 => "AWS",
-            Self::V4 => ALGORITHM,
-        }
-    }
-}
-
 /// The proof that a request was signed with a key that we know.
 #[derive(Debug)]
 pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
-    version: Version,
     time: Option<OffsetDateTime>,
+    algorithm: &'static str,
     path_reading: PathReading,
 }
 
@@ -117,14 +100,14 @@ impl Signed {
         self.presigned
     }
 
-    /// By which version of signatures.
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
-    /// When it was signed, as the signer has it; version 2 does not always say.
+    /// When it was signed, where the signature says so.
     pub fn signed_at(&self) -> Option<OffsetDateTime> {
         self.time
+    }
+
+    /// By which algorithm, as policies name it.
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -176,8 +159,8 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    let (version, time) = (Version::V4, Some(claim.signed_at()));
-    Ok(Some(Signed { key_id, payload, presigned, version, time, path_reading }))
+    let (time, algorithm) = (Some(claim.signed_at()), ALGORITHM);
+    Ok(Some(Signed { key_id, payload, presigned, time, algorithm, path_reading }))
 }
 
 /// In place of the secret of a key that we do not know.

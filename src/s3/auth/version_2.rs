@@ -23,7 +23,6 @@ use super::query::QueryCredentials;
 use super::scope::Door;
 use super::{
     AccessKeyId, KeyRing, NOBODY, PathReading, Payload, RequestHead, Rules, SecretKey, Signed,
-    Version,
 };
 use crate::s3::operation::is_subresource;
 use crate::s3::{Code, Error};
@@ -50,6 +49,9 @@ pub(super) fn tag(secret: &SecretKey, text: &[u8]) -> [u8; 20] {
 pub(super) fn same(calculated: &[u8; 20], given: &str) -> bool {
     bool::from(BASE64.encode(calculated).as_bytes().ct_eq(given.as_bytes()))
 }
+
+/// Its name in policies.
+pub(super) const ALGORITHM: &str = "AWS";
 
 /// Checks who signed this request by Version 2. None: it does not say that anybody did.
 pub(super) fn verify(
@@ -83,9 +85,8 @@ pub(super) fn verify(
         return Err(error.detail("AWSAccessKeyId", key_id.as_str()));
     }
     let presigned = claim.door == Door::Query;
-    let time = if presigned { None } else { signed_at(head.headers) };
-    let (version, path_reading) = (Version::V2, PathReading::AsSent);
-    Ok(Some(Signed { key_id, payload, presigned, version, time, path_reading }))
+    let (time, path_reading) = (None, PathReading::AsSent);
+    Ok(Some(Signed { key_id, payload, presigned, time, algorithm: ALGORITHM, path_reading }))
 }
 
 /// Whether a request says that it is signed so; `InvalidArgument` if it says that in two ways.

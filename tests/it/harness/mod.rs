@@ -36,6 +36,18 @@ pub(crate) use wire::Answer;
 /// When a test that waits for something is given up: long enough for the slowest machine.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
+/// How often something that takes its time is asked about.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Asks again and again until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !holds().await {
+        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// The clock of the tests.
 #[expect(clippy::disallowed_methods, reason = "a client has a clock of its own")]
 pub(crate) fn now() -> OffsetDateTime {

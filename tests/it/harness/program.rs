@@ -28,7 +28,8 @@ pub(crate) fn write_private(file: &Path, text: &str) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The executable, and the environment that it will see: nothing of ours but PATH.
+/// The executable, and the environment that it will see: nothing of ours but PATH. It is the one of this
+/// build, or the one that `BLUEBUCKET_PROGRAM` names: a long run may be about a release.
 pub(crate) struct Bluebucket {
     folder: TempDir,
     environment: Vec<(String, String)>,
@@ -93,13 +94,14 @@ impl Bluebucket {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let program = env!("CARGO_BIN_EXE_bluebucket");
+        let program = super::environment("BLUEBUCKET_PROGRAM");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_bluebucket").to_owned());
         let mut command = match self.files_max {
             None => Command::new(program),
             Some(files) => {
                 let mut shell = Command::new("sh");
                 let word = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &word, program]);
+                shell.args(["-c", &word, &program]);
                 shell
             }
         };

@@ -42,8 +42,9 @@ pub(super) struct History {
 
 /// From the first end to the last beginning among a write and its reads, or the other way round.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "whose it is, is for whoever reads the fault")]
 struct Zone {
-    value: Value,
+    of: Value,
     from: u64,
     to: u64,
 }
@@ -85,9 +86,9 @@ impl History {
             let first_end = reads.iter().map(|read| read.ended).fold(known, u64::min);
             let last_begin = reads.iter().map(|read| read.begun).fold(write.begun, u64::max);
             if first_end < last_begin {
-                forward.push(Zone { value: *value, from: first_end, to: last_begin });
+                forward.push(Zone { of: *value, from: first_end, to: last_begin });
             } else {
-                backward.push(Zone { value: *value, from: last_begin, to: first_end });
+                backward.push(Zone { of: *value, from: last_begin, to: first_end });
             }
         }
         forward.sort_by_key(|zone| zone.from);

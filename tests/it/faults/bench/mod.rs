@@ -12,7 +12,7 @@ mod phases;
 mod values;
 mod weather;
 mod worker;
-mod world;
+pub(super) mod world;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -42,6 +42,7 @@ struct Size {
 
 impl Report {
     /// Says what it came to, and fails if something was that must not be.
+    #[expect(clippy::print_stdout, reason = "a long run is for its figures")]
     fn close(self, name: &str, begun: Instant) {
         let Self { tally, figures } = self;
         println!("-- {name}: {:.1} s", begun.elapsed().as_secs_f64());
@@ -53,6 +54,7 @@ impl Report {
             println!("   {done:>18} {refused:>9} {unknown:>9}  {what}");
         }
         println!("   {:>9}  writes without an answer that came late", tally.late);
+        println!("   {:>9.1}  seconds for the slowest answer", tally.slowest.as_secs_f64());
         println!("   {:>9}  faults", tally.faulty);
         assert!(tally.faulty == 0, "{name}:\n{}", tally.faults.join("\n"));
     }
@@ -132,6 +134,7 @@ async fn f08_no_flipped_byte_is_committed() {
 /// The long run: what issue it answers, and how long it takes, is in CONTRIBUTING.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes an hour; CONTRIBUTING.md says how to run it"]
+#[expect(clippy::print_stdout, reason = "a long run is for its figures")]
 async fn long_run() {
     let size = Size {
         faulted: number("FAULTS_FAULTED", 100_000),

@@ -128,11 +128,14 @@ pub(super) async fn storm(
     Report { tally, figures }
 }
 
+/// What a point of its work is called before and after it, and which requests it is made of.
+type Point = (&'static str, &'static str, Box<dyn Fn(Action) -> Rule>);
+
 /// Where a gateway dies: before Azure has seen a request, or before the gateway has seen the answer.
 fn points() -> Vec<(&'static str, Rule, Gate)> {
     let put = |comp: &'static str| move |action| Rule::new(action).method(Method::PUT).comp(comp);
     let named = |part: &'static str, comp| move |action| put(comp)(action).path(part);
-    let kinds: [(&str, &str, Box<dyn Fn(Action) -> Rule>); 8] = [
+    let kinds: [Point; 8] = [
         ("before a Put Blob", "after a Put Blob", Box::new(put(""))),
         ("before a Put Block", "after a Put Block", Box::new(put("block"))),
         ("before a Put Block List", "after a Put Block List", Box::new(put("blocklist"))),
@@ -171,7 +174,9 @@ pub(super) async fn kills(world: &Arc<World>, seed: u64, kills: u64) -> Report {
         let mut dice = dice.lock().await;
         let slot = &world.slots[dice.usize(..world.slots.len())];
         let mut points = points();
-        let at = dice.usize(..points.len() * 2);
+        // Each point once, then as the dice fall.
+        let nth = usize::try_from(died.load(Ordering::SeqCst)).unwrap();
+        let at = if nth < points.len() { nth } else { dice.usize(..points.len() * 2) };
         let mut point = "at random";
         if at < points.len() {
             let (name, rule, gate) = points.swap_remove(at);

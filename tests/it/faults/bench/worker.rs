@@ -125,6 +125,7 @@ impl Worker {
         let prepared = request.prepare();
         let outcome = self.lines.send(prepared.address(), &prepared).await;
         self.tally.count(what, &outcome);
+        self.tally.slowest = self.lines.slowest;
         outcome
     }
 

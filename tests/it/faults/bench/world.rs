@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -22,16 +22,17 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const FAULTS_TOLD_MAX: usize = 20;
 
 /// A gateway that can be killed and started again, and its own way to the backend.
-pub(super) struct Slot {
+pub(in crate::faults) struct Slot {
     /// The proxy.
-    pub(super) proxy: Proxy,
+    pub(in crate::faults) proxy: Proxy,
     system: String,
     serving: Mutex<Serving>,
     address: Mutex<SocketAddr>,
 }
 
 impl Slot {
-    async fn start(backend: SocketAddr, system: &str) -> Self {
+    /// One with these records over a backend.
+    pub(in crate::faults) async fn start(backend: SocketAddr, system: &str) -> Self {
         let proxy = Proxy::start(backend).await;
         let serving = serve(&proxy, system).await;
         let address = Mutex::new(serving.s3);
@@ -39,19 +40,19 @@ impl Slot {
     }
 
     /// SIGKILL, and nothing else.
-    pub(super) async fn kill(&self) {
+    pub(in crate::faults) async fn kill(&self) {
         self.serving.lock().await.kill().await;
     }
 
     /// A new process in the place of the old one.
-    pub(super) async fn restart(&self) {
+    pub(in crate::faults) async fn restart(&self) {
         let new = serve(&self.proxy, &self.system).await;
         *self.address.lock().await = new.s3;
         *self.serving.lock().await = new;
     }
 
     /// A client of it as it is now.
-    pub(super) async fn client(&self) -> Client {
+    pub(in crate::faults) async fn client(&self) -> Client {
         Client::of(*self.address.lock().await, "AKENVIRONMENT", CANARY)
     }
 }
@@ -117,6 +118,8 @@ pub(super) enum Outcome {
 #[derive(Default)]
 pub(super) struct Lines {
     open: HashMap<SocketAddr, Wire>,
+    /// The longest wait for an answer.
+    pub(super) slowest: Duration,
 }
 
 impl Lines {
@@ -124,7 +127,9 @@ impl Lines {
     pub(super) async fn send(&mut self, to: SocketAddr, request: &Prepared) -> Outcome {
         let Ok(mut wire) = self.wire(to).await else { return Outcome::Unknown(None) };
         let bytes = request.bytes();
+        let begun = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, wire.exchange(&bytes, &request.method)).await;
+        self.slowest = self.slowest.max(begun.elapsed());
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(cut)) => return Outcome::Unknown(cut.answer),
@@ -176,6 +181,8 @@ pub(super) struct Tally {
     pub(super) faulty: u64,
     /// Writes without an answer that came after later ones with one.
     pub(super) late: u64,
+    /// The longest wait for an answer.
+    pub(super) slowest: Duration,
 }
 
 impl Tally {
@@ -205,6 +212,7 @@ impl Tally {
         self.faults.extend(other.faults);
         self.faulty += other.faulty;
         self.late += other.late;
+        self.slowest = self.slowest.max(other.slowest);
     }
 
     /// How many requests there were.

@@ -18,7 +18,14 @@ pub(super) fn full(bytes: Bytes) -> Body {
 
 /// The first `kept` bytes, and then an error.
 pub(super) fn cut(bytes: &Bytes, kept: usize) -> Body {
-    CutBody { kept: Some(bytes.slice(..kept.min(bytes.len()))), waited: false }.boxed_unsync()
+    CutBody { kept: Some(bytes.slice(..kept.min(bytes.len()))), waited: false, clean: false }
+        .boxed_unsync()
+}
+
+/// The first `kept` bytes, and then the end, in chunks: no length says that there should be more.
+pub(super) fn ended(bytes: &Bytes, kept: usize) -> Body {
+    CutBody { kept: Some(bytes.slice(..kept.min(bytes.len()))), waited: false, clean: true }
+        .boxed_unsync()
 }
 
 /// The bytes with one of them changed.
@@ -30,10 +37,11 @@ pub(super) fn flip(bytes: &Bytes, at: usize) -> Bytes {
     bytes.into()
 }
 
-/// A body that ends with an error after its bytes were on their way.
+/// A body that ends after its bytes were on their way, with an error or without.
 struct CutBody {
     kept: Option<Bytes>,
     waited: bool,
+    clean: bool,
 }
 
 impl HttpBody for CutBody {
@@ -44,7 +52,7 @@ impl HttpBody for CutBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
-        if let Some(kept) = self.kept.take() {
+        if let Some(kept) = self.kept.take().filter(|kept| !kept.is_empty()) {
             return Poll::Ready(Some(Ok(Frame::data(kept))));
         }
         // One turn for the connection to flush what it has.
@@ -53,6 +61,6 @@ impl HttpBody for CutBody {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Some(Err("cut by a rule".into())))
+        Poll::Ready(if self.clean { None } else { Some(Err("cut by a rule".into())) })
     }
 }

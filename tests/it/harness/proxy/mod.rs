@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use super::spawn;
-use bodies::{AnyError, Body, cut, flip, full};
+use bodies::{AnyError, Body, cut, ended, flip, full};
 
 pub(crate) use rules::{Action, Call, Gate, Rule};
 
@@ -240,10 +240,7 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
         Action::EndAnswer(kept) => {
             let (mut head, body) = state.done(request).await?;
             head.headers.remove(header::CONTENT_LENGTH);
-            let body = body.slice(..kept.min(body.len()));
-            // Of no length that could be told: it ends where its last chunk says so.
-            let body = full(body).map_frame(|frame| frame).boxed_unsync();
-            Ok(Response::from_parts(head, body))
+            Ok(Response::from_parts(head, ended(&body, kept)))
         }
         Action::FlipRequestByte(at) => state.forward(request, |body| full(flip(&body, at))).await,
         Action::FlipAnswerByte(at) => {
@@ -262,6 +259,11 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
             let (head, body) = state.done(request).await?;
             gate.wait().await;
             Ok(Response::from_parts(head, full(body)))
+        }
+        Action::Restate(name, value) => {
+            let mut answer = state.forward(request, full).await?;
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
+            Ok(answer)
         }
         Action::Silence => std::future::pending().await,
     }

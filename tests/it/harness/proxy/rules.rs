@@ -36,6 +36,8 @@ pub(crate) enum Action {
     Hold(Gate),
     /// Azure does it, and the answer waits at the gate.
     HoldAnswer(Gate),
+    /// A header of the answer says something else.
+    Restate(&'static str, &'static str),
     /// Nothing is done and nothing is answered, and the connection stays open.
     Silence,
 }
@@ -56,6 +58,7 @@ impl Action {
             Self::Delay(_) => "delayed",
             Self::Hold(_) => "held",
             Self::HoldAnswer(_) => "answer held",
+            Self::Restate(..) => "restated",
             Self::Silence => "never answered",
         }
     }
