@@ -58,7 +58,9 @@ impl Place {
         facts: &ObjectFacts,
     ) -> Result<Grant, Error> {
         let acl = object_acl(facts)?;
-        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), ..Thing::default() };
+        let tags: Vec<_> =
+            facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), tags: &tags };
         let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
         access::settle(&question, &self.standing(), &thing)
     }
@@ -150,6 +152,23 @@ impl Bucket {
         &self.place.location.container
     }
 
+    /// The configuration lets nobody change it.
+    pub(in crate::ops) fn is_read_only(&self) -> bool {
+        self.place.location.read_only
+    }
+
+    /// May the caller do this to an object that it writes, and that will be `owner`'s?
+    pub(in crate::ops) fn allow_new(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        let facts = ObjectFacts { owner: owner.map(str::to_owned), ..ObjectFacts::default() };
+        self.place.settle(caller, action, key, &facts).map(|_granted| ())
+    }
+
     /// The configuration put it where it is.
     pub fn is_alias(&self) -> bool {
         self.place.location.alias
@@ -196,7 +215,6 @@ impl Bucket {
         self.place.known.facts.as_ref().map(|facts| &facts.id)
     }
 
-    #[expect(dead_code, reason = "for documents that say nothing about who may do what")]
     /// One of its documents, as it was within the time to live.
     pub(in crate::ops) fn document<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
         self.place.documents.get()
