@@ -112,9 +112,8 @@ async fn make(
 ) -> Result<Made, BlobError> {
     let mut attempt = 1;
     loop {
-        let error = match store.create_container(&location.container, metadata).await {
-            Ok(_) => return Ok(Made::Ours),
-            Err(error) => error,
+        let Err(error) = store.create_container(&location.container, metadata).await else {
+            return Ok(Made::Ours);
         };
         if error.kind() == Kind::ContainerExists {
             let known = if attempt > 1 { gateway.buckets.fresh(location).await.ok() } else { None };
