@@ -272,10 +272,10 @@ fn lifecycle(
     let drain = shutdown.drain.clone();
     async move {
         tokio::select! {
-            () = lifecycle::run(gateway, observer) => {}
+            () = Box::pin(lifecycle::run(gateway, observer)) => {}
             () = drain.cancelled() => {}
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -94,12 +94,13 @@ impl Sweep<'_> {
     ) -> Result<(), Fault> {
         let mut pages = Pages::of(files.records()).with(|which| which.include.metadata = true);
         while let Some(page) = self.page(&mut pages).await? {
-            for blob in blobs(&page) {
-                let Some(listed) = files.read_record(&blob.name) else { continue };
-                let Some(said) = Record::read(&blob.properties) else { continue };
-                if is_due(said.key.as_str(), listed.upload.initiated()) {
-                    self.abandon(files, &listed.upload, blob).await?;
-                }
+            let due = blobs(&page).filter_map(|blob| {
+                let upload = files.read_record(&blob.name)?.upload;
+                let key = Record::read(&blob.properties)?.key;
+                is_due(key.as_str(), upload.initiated()).then_some((blob, upload))
+            });
+            for (blob, upload) in due {
+                self.abandon(files, &upload, blob).await?;
             }
         }
         Ok(())

@@ -138,10 +138,9 @@ impl Worker<'_> {
         loop {
             self.pace.tick().await;
             let page = self.account.store.list_containers(&which).await?;
-            for container in &page.containers {
-                if from.as_deref().is_none_or(|from| container.name.as_str() >= from) {
-                    self.container(container).await?;
-                }
+            let behind = |name: &str| from.as_deref().is_none_or(|from| name >= from);
+            for container in page.containers.iter().filter(|one| behind(one.name.as_str())) {
+                self.container(container).await?;
             }
             which.marker = page.next_marker;
             if which.marker.is_none() {

@@ -19,28 +19,25 @@ impl Worker<'_> {
     /// All objects of a bucket that its rules are about.
     pub(super) async fn objects(&mut self, subject: &Subject) -> Result<(), Fault> {
         for prefix in prefixes(subject) {
-            let mut which = ListBlobs {
-                prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
-                max_results: PAGE,
-                ..ListBlobs::default()
-            };
+            let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+            let mut which = ListBlobs { prefix, max_results: PAGE, ..ListBlobs::default() };
             which.include.metadata = true;
-            loop {
-                self.pace.tick().await;
-                let listed = self.account.store.list_blobs(&subject.container, &which).await;
-                let page = match listed {
-                    Ok(page) => page,
-                    Err(error) if is_gone(error.kind()) => return Ok(()),
-                    Err(error) => return Err(error.into()),
-                };
-                self.page(subject, &page.entries).await?;
-                which.marker = page.next_marker;
-                if which.marker.is_none() {
-                    break;
-                }
-            }
+            while self.next(subject, &mut which).await? {}
         }
         Ok(())
+    }
+
+    /// One page; is there another?
+    async fn next(&mut self, subject: &Subject, which: &mut ListBlobs) -> Result<bool, Fault> {
+        self.pace.tick().await;
+        let page = match self.account.store.list_blobs(&subject.container, which).await {
+            Ok(page) => page,
+            Err(error) if is_gone(error.kind()) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        self.page(subject, &page.entries).await?;
+        which.marker = page.next_marker;
+        Ok(which.marker.is_some())
     }
 
     async fn page(&mut self, subject: &Subject, entries: &[ListEntry]) -> Result<(), Fault> {
