@@ -3,6 +3,8 @@
 //! The names are those of the Service Authorization Reference:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>.
 
+use crate::access::pattern;
+
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
@@ -145,5 +147,77 @@ impl Action {
     /// Does it change anything?
     pub const fn effect(self) -> Effect {
         self.row().2
+    }
+
+    /// The actions that a pattern of IAM's means; those have no case.
+    pub(super) fn like(pattern: &str) -> Vec<Self> {
+        let Some(pattern) = name_of(pattern) else { return Vec::new() };
+        let is_meant = |action: &Self| {
+            pattern::matches(pattern.as_bytes(), action.name().to_ascii_lowercase().as_bytes())
+        };
+        Self::ALL.iter().copied().filter(is_meant).collect()
+    }
+
+    /// Is it an action of S3's, but of an operation that there is not here? Nobody can ask for it.
+    pub(super) fn is_elsewhere(pattern: &str) -> bool {
+        name_of(pattern).is_some_and(|pattern| {
+            ELSEWHERE.iter().any(|name| {
+                pattern::matches(pattern.as_bytes(), name.to_ascii_lowercase().as_bytes())
+            })
+        })
+    }
+}
+
+/// Actions of operations that are AWS's own: replication, batches, access points, tables.
+const ELSEWHERE: &[&str] = &[
+    "CreateAccessPoint",
+    "CreateJob",
+    "DeleteAccessPoint",
+    "DescribeJob",
+    "GetAccessPoint",
+    "GetObjectVersionForReplication",
+    "InitiateReplication",
+    "ListAccessPoints",
+    "ListJobs",
+    "ObjectOwnerOverrideToBucketOwner",
+    "PutAccelerateConfiguration",
+    "PutBucketAbac",
+    "ReplicateDelete",
+    "ReplicateObject",
+    "ReplicateTags",
+];
+
+/// The name in a pattern, in lower case, if it is one of S3's.
+fn name_of(pattern: &str) -> Option<String> {
+    let pattern = pattern.to_ascii_lowercase();
+    match pattern.strip_prefix("s3:") {
+        Some(name) => Some(name.to_owned()),
+        None => (pattern == "*").then_some(pattern),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Action;
+
+    #[test]
+    fn actions_are_patterns_without_case() {
+        assert_eq!(Action::like("s3:*").len(), Action::ALL.len());
+        assert_eq!(Action::like("*").len(), Action::ALL.len());
+        assert_eq!(Action::like("S3:getobject"), [Action::GetObject]);
+        assert_eq!(Action::like("s3:GetBucketCORS"), [Action::GetBucketCors]);
+        assert_eq!(Action::like("s3:List*Uploads"), [Action::ListBucketMultipartUploads]);
+        assert!(Action::like("s3:*").contains(&Action::DeleteBucket));
+        assert!(Action::like("iam:*").is_empty() && Action::like("").is_empty());
+        assert!(Action::is_elsewhere("s3:ReplicateObject") && !Action::is_elsewhere("s3:Fly"));
+    }
+
+    /// A statement keeps its actions as the bits of one number.
+    #[test]
+    fn every_action_has_a_bit() {
+        assert!(Action::ALL.len() <= 128);
+        for (number, action) in Action::ALL.iter().enumerate() {
+            assert_eq!(*action as usize, number);
+        }
     }
 }

@@ -2,42 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::access::acl::{self, Acl, Permission, Public};
 use crate::access::action::{Action, Effect, Level};
+use crate::access::block::{Ownership, PublicAccessBlock};
+use crate::access::bucket_policy::{Asked, BucketPolicy, Facts, Tags, Truth, looks_at_tags};
+use crate::access::caller::Caller;
 use crate::access::directory::{Role, User};
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::{Code, Error};
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    user: Option<Arc<User>>,
-}
-
-impl Caller {
-    /// Somebody without credentials.
-    pub const fn anonymous() -> Self {
-        Self { user: None }
-    }
-
-    pub(super) const fn of(user: Arc<User>) -> Self {
-        Self { user: Some(user) }
-    }
-
-    /// The user; none if it is anybody.
-    pub fn user(&self) -> Option<&User> {
-        self.user.as_deref()
-    }
-
-    /// The user's canonical id; none if it is anybody.
-    pub fn id(&self) -> Option<&str> {
-        self.user().map(User::id)
-    }
-
-    /// May the caller do everything?
-    pub fn is_admin(&self) -> bool {
-        self.user().is_some_and(|user| user.role() == Role::Admin)
-    }
-}
 
 /// What something is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +51,62 @@ impl<'a> Resource<'a> {
     }
 }
 
+/// What somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who, and how.
+    pub caller: &'a Caller,
+    /// To do what,
+    pub action: Action,
+    /// to what.
+    pub resource: Resource<'a>,
+}
+
+/// What a bucket's documents say about who may do what in it.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Its policy.
+    pub policy: Option<Arc<BucketPolicy>>,
+    /// Its ACL; none: its owner has all rights.
+    pub acl: Option<Arc<Acl>>,
+    /// Its block of public access.
+    pub block: PublicAccessBlock,
+    /// Whose its objects are; none: who writes an object owns it.
+    pub ownership: Option<Ownership>,
+}
+
+impl Rules {
+    /// Do ACLs count for nothing?
+    pub fn has_no_acls(&self) -> bool {
+        self.ownership == Some(Ownership::BucketOwnerEnforced)
+    }
+
+    fn public(&self) -> Public {
+        if self.block.ignore_public_acls { Public::Ignored } else { Public::Counts }
+    }
+}
+
+/// What an object says about itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thing<'a> {
+    /// Its owner's canonical id; none: the bucket's owner has it.
+    pub owner: Option<&'a str>,
+    /// Its ACL; none: its owner has all rights.
+    pub acl: Option<&'a Acl>,
+    /// Its tags.
+    pub tags: &'a [(String, String)],
+}
+
 /// What there is to know of a bucket before something is done to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Standing<'a> {
     /// The canonical id of its owner. None for a container that an Azure tool made, and for a bucket
     /// that is yet to be.
     pub owner: Option<&'a str>,
     /// What its route says.
     pub writes: Writes,
+    /// What it says itself; none for a bucket that is yet to be.
+    pub rules: Option<&'a Rules>,
 }
 
 /// What a route says of changes.
@@ -125,18 +145,64 @@ impl Grant {
     }
 }
 
-/// May `caller` do `action` to `resource`? `AccessDenied` unless some rule allows it.
-pub fn authorise(
-    caller: &Caller,
-    action: Action,
-    resource: &Resource<'_>,
-    standing: &Standing<'_>,
-) -> Result<Grant, Error> {
-    let denied = || Error::new(Code::AccessDenied);
-    let user = caller.user().ok_or_else(denied)?;
-    if !resource.suits(action) || !is_allowed(user, action, resource, standing) {
-        return Err(denied());
+/// What is decided before the object has been looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It may be done.
+    Granted(Grant),
+    /// The object itself decides: [`settle`].
+    Depends(Guess),
+}
+
+/// How it will end, most likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// It may be done if the object is as most are: its bucket's owner's, without a list or tags.
+    Likely,
+    /// Only if the object says so.
+    Unlikely,
+}
+
+/// May somebody do what is asked? `AccessDenied` unless some rule allows it and none denies it.
+pub fn authorise(question: &Question<'_>, standing: &Standing<'_>) -> Result<Outcome, Error> {
+    match decide(question, standing, None) {
+        Truth::False => Err(denied()),
+        Truth::True => grant(question, standing).map(Outcome::Granted),
+        Truth::Unknown => {
+            let common = Thing { owner: standing.owner, ..Thing::default() };
+            let likely = decide(question, standing, Some(&common)) == Truth::True;
+            Ok(Outcome::Depends(if likely { Guess::Likely } else { Guess::Unlikely }))
+        }
     }
+}
+
+/// The same of what does not depend on an object.
+pub fn permit(question: &Question<'_>, standing: &Standing<'_>) -> Result<Grant, Error> {
+    match authorise(question, standing)? {
+        Outcome::Granted(grant) => Ok(grant),
+        Outcome::Depends(_) => Err(denied()),
+    }
+}
+
+/// The same, when the object is known.
+pub fn settle(
+    question: &Question<'_>,
+    standing: &Standing<'_>,
+    thing: &Thing<'_>,
+) -> Result<Grant, Error> {
+    match decide(question, standing, Some(thing)) {
+        Truth::True => grant(question, standing),
+        Truth::False | Truth::Unknown => Err(denied()),
+    }
+}
+
+fn denied() -> Error {
+    Error::new(Code::AccessDenied)
+}
+
+fn grant(question: &Question<'_>, standing: &Standing<'_>) -> Result<Grant, Error> {
+    let Question { action, resource, .. } = question;
     if standing.writes == Writes::Refused && action.effect() == Effect::Writes {
         return Err(denied().message("The bucket is read-only on this gateway."));
     }
@@ -146,10 +212,10 @@ pub fn authorise(
             None
         }
     };
-    Ok(Grant { action, bucket: resource.bucket().cloned(), key })
+    Ok(Grant { action: *action, bucket: resource.bucket().cloned(), key })
 }
 
-/// Does `caller` have any right in `bucket`? Then `ListBuckets` shows it.
+/// Does `caller` have any right in `bucket` by what it is? Then `ListBuckets` shows it.
 pub fn may_see(caller: &Caller, bucket: &BucketName, owner: Option<&str>) -> bool {
     caller.user().is_some_and(|user| {
         user.role() == Role::Admin
@@ -158,215 +224,193 @@ pub fn may_see(caller: &Caller, bucket: &BucketName, owner: Option<&str>) -> boo
     })
 }
 
-fn is_allowed(
-    user: &User,
-    action: Action,
-    resource: &Resource<'_>,
-    standing: &Standing<'_>,
-) -> bool {
-    // Every user lists buckets, and sees those in which it has any right: `may_see`.
-    if action == Action::ListAllMyBuckets {
-        return true;
+/// AWS's order: what is denied is denied, whoever allows it; then one who allows it is enough.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+fn decide(question: &Question<'_>, standing: &Standing<'_>, thing: Option<&Thing<'_>>) -> Truth {
+    if !question.resource.suits(question.action) {
+        return Truth::False;
     }
-    let by_role = match user.role() {
-        Role::Admin => true,
-        Role::Owner => action == Action::CreateBucket || standing.owner == Some(user.id()),
-        Role::Limited => false,
-    };
-    by_role || user.policy().iter().any(|statement| statement.allows(action, resource))
+    let case = Case { question, standing, thing };
+    match case.is_denied() {
+        Truth::True => Truth::False,
+        Truth::Unknown => case.is_allowed().and(Truth::Unknown),
+        Truth::False => case.is_allowed(),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Caller, Resource, Standing, Writes, authorise, may_see};
-    use crate::access::action::{Action, Effect, Level};
-    use crate::access::directory::{Directory, NewKey, NewUser, Role};
-    use crate::access::policy::NewStatement;
-    use crate::s3::Code;
-    use crate::s3::auth::AccessKeyId;
-    use crate::s3::names::{BucketName, ObjectKey};
+/// All that is known of a question.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    question: &'a Question<'a>,
+    standing: &'a Standing<'a>,
+    thing: Option<&'a Thing<'a>>,
+}
 
-    fn bucket(name: &str) -> BucketName {
-        BucketName::parse(name).unwrap()
+impl<'a> Case<'a> {
+    fn user(&self) -> Option<&'a User> {
+        self.question.caller.user()
     }
 
-    fn caller(role: Role, policy: &[(&str, &str, &[&str])]) -> Caller {
-        let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let statement = |(actions, bucket, prefixes): &(&str, &str, &[&str])| NewStatement {
-            actions: actions.split(' ').map(str::to_owned).collect(),
-            buckets: strings(&[*bucket]),
-            prefixes: strings(prefixes),
+    fn caller(&self) -> Option<&'a str> {
+        self.question.caller.id()
+    }
+
+    fn owns_bucket(&self) -> bool {
+        self.owns(self.standing.owner)
+    }
+
+    /// Only who is what an AWS account is owns anything.
+    fn owns(&self, owner: Option<&str>) -> bool {
+        self.user().is_some_and(|user| user.role() == Role::Owner) && self.caller() == owner
+    }
+
+    /// What the policy of the bucket is asked, if there is one.
+    fn asked(&self) -> Option<(&'a BucketPolicy, Asked<'a>)> {
+        let policy = self.standing.rules?.policy.as_deref()?;
+        let Question { caller, action, resource } = self.question;
+        let key = match resource {
+            Resource::Object(_, key) => Some(key.as_str()),
+            Resource::Service
+            | Resource::Bucket(_)
+            | Resource::SomeKeys(_)
+            | Resource::Listing(..) => None,
         };
-        let user = NewUser {
-            id: "me".into(),
-            role,
-            keys: vec![NewKey { access_key_id: "AK".into(), secret_access_key: "12345678".into() }],
-            policy: policy.iter().map(statement).collect(),
-            ..NewUser::default()
+        let tags = match self.thing {
+            _ if !looks_at_tags(*action) => Tags::Irrelevant,
+            Some(thing) => Tags::Known(thing.tags),
+            None => Tags::Unknown,
         };
-        Directory::new([user]).unwrap().caller_of(&AccessKeyId::new("AK")).unwrap()
+        let facts = Facts {
+            circumstances: caller.circumstances(),
+            caller: caller.id(),
+            name: caller.user().map(User::name),
+            tags,
+        };
+        Some((policy, Asked { action: *action, bucket: resource.bucket()?, key, facts }))
     }
 
-    fn may(caller: &Caller, action: Action, resource: Resource<'_>, owner: Option<&str>) -> bool {
-        let standing = Standing { owner, writes: Writes::Allowed };
-        match authorise(caller, action, &resource, &standing) {
-            Ok(grant) => {
-                assert_eq!(grant.action(), action);
-                assert_eq!(grant.bucket(), resource.bucket());
-                true
-            }
-            Err(error) => {
-                assert_eq!(error.code(), Code::AccessDenied);
-                false
-            }
+    /// Of some keys nothing is denied yet: each is asked about.
+    fn is_of_some_keys(&self) -> bool {
+        matches!(self.question.resource, Resource::SomeKeys(_))
+            && self.question.action.level() == Level::Object
+    }
+
+    fn is_denied(&self) -> Truth {
+        // Who locked themselves out can still take the lock off, as an AWS account's root can.
+        let is_key = matches!(
+            self.question.action,
+            Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy
+        );
+        if is_key && (self.owns_bucket() || self.question.caller.is_admin()) {
+            return Truth::False;
+        }
+        match self.asked() {
+            Some((policy, asked)) if !self.is_of_some_keys() => policy.denies(&asked),
+            _ => Truth::False,
         }
     }
 
-    /// Some resource that suits the action.
-    fn resource<'a>(action: Action, bucket: &'a BucketName, key: &'a ObjectKey) -> Resource<'a> {
-        match action.level() {
-            Level::Service => Resource::Service,
-            Level::Bucket => Resource::Bucket(bucket),
-            Level::Listing => Resource::Listing(bucket, ""),
-            Level::Object => Resource::Object(bucket, key),
+    fn is_allowed(&self) -> Truth {
+        if self.by_identity() {
+            return Truth::True;
         }
-    }
-
-    #[test]
-    fn nobody_may_do_anything_without_a_rule() {
-        let (photos, key) = (bucket("photos"), ObjectKey::parse("k").unwrap());
-        for action in Action::ALL.iter().copied() {
-            let resource = resource(action, &photos, &key);
-            let limited = caller(Role::Limited, &[]);
-            assert!(!may(&Caller::anonymous(), action, resource, None), "{action:?}");
-            let all = action == Action::ListAllMyBuckets;
-            assert_eq!(may(&limited, action, resource, Some("me")), all, "{action:?}");
-            assert!(may(&caller(Role::Admin, &[]), action, resource, None), "{action:?}");
-        }
-    }
-
-    #[test]
-    fn an_owner_has_its_own_buckets_and_no_others() {
-        let (photos, key) = (bucket("photos"), ObjectKey::parse("k").unwrap());
-        let owner = caller(Role::Owner, &[]);
-        for action in Action::ALL.iter().copied() {
-            let resource = resource(action, &photos, &key);
-            let free = matches!(action, Action::ListAllMyBuckets | Action::CreateBucket);
-            assert!(may(&owner, action, resource, Some("me")), "{action:?}");
-            assert_eq!(may(&owner, action, resource, Some("you")), free, "{action:?}");
-            assert_eq!(may(&owner, action, resource, None), free, "{action:?}");
-        }
-    }
-
-    #[test]
-    fn a_read_only_route_refuses_every_write_to_everybody() {
-        let (photos, key) = (bucket("photos"), ObjectKey::parse("k").unwrap());
-        let standing = Standing { owner: Some("me"), writes: Writes::Refused };
-        for role in [Role::Admin, Role::Owner] {
-            for action in Action::ALL.iter().copied() {
-                let resource = resource(action, &photos, &key);
-                let allowed = authorise(&caller(role, &[]), action, &resource, &standing).is_ok();
-                assert_eq!(allowed, action.effect() == Effect::Reads, "{role:?} {action:?}");
+        let mut allowed = self.by_ownership();
+        for rule in [Self::by_policy, Self::by_bucket_acl, Self::by_object] {
+            if allowed != Truth::True {
+                allowed = allowed.or(rule(self));
             }
         }
+        allowed
     }
 
-    #[test]
-    fn a_grant_names_its_object() {
-        let (photos, key) = (bucket("photos"), ObjectKey::parse("k").unwrap());
-        let resource = Resource::Object(&photos, &key);
-        let admin = caller(Role::Admin, &[]);
-        let standing = Standing::default();
-        let grant = authorise(&admin, Action::GetObject, &resource, &standing).unwrap();
-        assert_eq!((grant.bucket(), grant.key()), (Some(&photos), Some(&key)));
-        let all = Resource::Bucket(&photos);
-        let grant = authorise(&admin, Action::GetObject, &all, &standing).unwrap();
-        assert_eq!(grant.key(), None);
-        // What is asked about the wrong thing is denied, even to those who may do everything.
-        assert!(!may(&admin, Action::GetObject, Resource::Service, None));
-        assert!(!may(&admin, Action::GetObject, Resource::Listing(&photos, ""), None));
-        assert!(!may(&admin, Action::DeleteBucket, Resource::SomeKeys(&photos), None));
+    /// What a user may do by what the configuration says of it.
+    fn by_identity(&self) -> bool {
+        let Question { action, resource, .. } = self.question;
+        let Some(user) = self.user() else { return false };
+        // Every user lists buckets, and sees those in which it has any right: `may_see`.
+        *action == Action::ListAllMyBuckets
+            || user.role() == Role::Admin
+            || (user.role() == Role::Owner && *action == Action::CreateBucket)
+            || user.policy().iter().any(|statement| statement.allows(*action, resource))
     }
 
-    /// C45 of the security cases; CVE-2026-72921, CVE-2026-77317.
-    #[test]
-    fn a_prefix_ends_at_its_slash() {
-        let data = bucket("data");
-        let tenant = caller(Role::Limited, &[("s3:*", "data", &["tenant1/", "shared.txt"])]);
-        for (key, allowed) in [
-            ("tenant1/a", true),
-            ("tenant1/", true),
-            ("tenant1/../tenant2/a", true), // one key like any other: nothing resolves it
-            ("shared.txt", true),
-            ("tenant1", false),
-            ("tenant1234/a", false),
-            ("Tenant1/a", false),
-            ("/tenant1/a", false),
-            ("shared.txt.old", false),
-            ("shared.txt/a", false),
-            ("a/tenant1/a", false),
-        ] {
-            let parsed = ObjectKey::parse(key).unwrap();
-            for action in [Action::GetObject, Action::PutObject, Action::DeleteObject] {
-                let resource = Resource::Object(&data, &parsed);
-                assert_eq!(may(&tenant, action, resource, None), allowed, "{key}");
+    /// The bucket's owner may do everything to the bucket, and to the objects that it owns.
+    fn by_ownership(&self) -> Truth {
+        if self.owns_bucket() { self.is_of_bucket_owner() } else { Truth::False }
+    }
+
+    /// Is the object the bucket owner's, if that matters?
+    fn is_of_bucket_owner(&self) -> Truth {
+        let enforced = self.standing.rules.is_some_and(Rules::has_no_acls);
+        if enforced || !is_of_the_object(self.question.action) || self.standing.owner.is_none() {
+            return Truth::True;
+        }
+        match self.thing {
+            None => Truth::Unknown,
+            Some(Thing { owner: None, .. }) => Truth::True,
+            Some(thing) if thing.owner == self.standing.owner => Truth::True,
+            Some(_) => Truth::False,
+        }
+    }
+
+    /// What the policy allows, of what is the bucket owner's to allow.
+    fn by_policy(&self) -> Truth {
+        let Some((policy, asked)) = self.asked() else { return Truth::False };
+        let rules = self.standing.rules;
+        let restricted = rules.is_some_and(|rules| rules.block.restrict_public_buckets);
+        if restricted && !self.owns_bucket() && policy.is_public() {
+            return Truth::False;
+        }
+        if self.is_of_some_keys() {
+            return if policy.may_allow_some(&asked) { Truth::True } else { Truth::False };
+        }
+        policy.allows(&asked).and(self.is_of_bucket_owner())
+    }
+
+    fn by_bucket_acl(&self) -> Truth {
+        let Some(rules) = self.standing.rules.filter(|rules| !rules.has_no_acls()) else {
+            return Truth::False;
+        };
+        let Some(acl) = rules.acl.as_deref() else { return Truth::False };
+        let gives = |permission| acl.gives(self.caller(), permission, rules.public());
+        if self.question.action == Action::DeleteObject && gives(Permission::Write) {
+            // Who may write deletes what it has written itself.
+            return match self.thing {
+                _ if self.caller().is_none() => Truth::False,
+                _ if self.is_of_some_keys() => Truth::True,
+                None => Truth::Unknown,
+                Some(thing) if thing.owner.is_some() && self.owns(thing.owner) => Truth::True,
+                Some(_) => Truth::False,
+            };
+        }
+        match acl::needed_on_bucket(self.question.action) {
+            Some(permission) if gives(permission) => Truth::True,
+            _ => Truth::False,
+        }
+    }
+
+    /// What the object's own list gives; its owner may always read and change the list.
+    fn by_object(&self) -> Truth {
+        let Some(rules) = self.standing.rules.filter(|rules| !rules.has_no_acls()) else {
+            return Truth::False;
+        };
+        let Some(needed) = acl::needed_on_object(self.question.action) else {
+            return Truth::False;
+        };
+        let Some(thing) = self.thing else { return Truth::Unknown };
+        let owns = self.owns(thing.owner.or(self.standing.owner));
+        let gives = match thing.acl {
+            None => owns,
+            Some(acl) => {
+                let about_list = matches!(needed, Permission::ReadAcp | Permission::WriteAcp);
+                (owns && about_list) || acl.gives(self.caller(), needed, rules.public())
             }
-        }
-        for (prefix, allowed) in [
-            ("tenant1/", true),
-            ("tenant1/a", true),
-            ("", false),
-            ("tenant1", false),
-            ("tenant1234/", false),
-            ("tenant", false),
-            ("shared.txt", false), // would list `shared.txt.old`
-        ] {
-            let resource = Resource::Listing(&data, prefix);
-            assert_eq!(may(&tenant, Action::ListBucket, resource, None), allowed, "{prefix}");
-        }
+        };
+        if gives { Truth::True } else { Truth::False }
     }
+}
 
-    #[test]
-    fn a_prefix_gives_no_right_to_the_bucket() {
-        let data = bucket("data");
-        let tenant = caller(Role::Limited, &[("s3:*", "data", &["tenant1/"])]);
-        for action in Action::ALL.iter().copied().filter(|a| a.level() != Level::Service) {
-            assert!(!may(&tenant, action, Resource::Bucket(&data), None), "{action:?}");
-        }
-        assert!(may(&tenant, Action::DeleteObject, Resource::SomeKeys(&data), None));
-        assert!(may(&tenant, Action::ListBucket, Resource::SomeKeys(&data), None));
-        assert!(!may(&tenant, Action::ListBucket, Resource::SomeKeys(&bucket("date")), None));
-    }
-
-    #[test]
-    fn a_policy_says_which_actions_and_buckets() {
-        let key = ObjectKey::parse("k").unwrap();
-        let (logs, old, other) = (bucket("backup-logs"), bucket("backup"), bucket("my-backup-1"));
-        let user = caller(Role::Limited, &[("s3:Get* s3:putobject", "backup-*", &[])]);
-        let object = |bucket| Resource::Object(bucket, &key);
-        assert!(may(&user, Action::GetObject, object(&logs), None));
-        assert!(may(&user, Action::GetBucketLocation, Resource::Bucket(&logs), None));
-        assert!(may(&user, Action::PutObject, object(&logs), None));
-        assert!(!may(&user, Action::PutObjectAcl, object(&logs), None));
-        assert!(!may(&user, Action::DeleteObject, object(&logs), None));
-        assert!(!may(&user, Action::ListBucket, Resource::Listing(&logs, ""), None));
-        assert!(!may(&user, Action::ListBucket, Resource::SomeKeys(&logs), None));
-        assert!(!may(&user, Action::GetObject, object(&old), None));
-        assert!(!may(&user, Action::GetObject, object(&other), None));
-        assert!(!may(&user, Action::CreateBucket, Resource::Bucket(&logs), None));
-        let maker = caller(Role::Limited, &[("s3:CreateBucket", "ci-?-*", &[])]);
-        assert!(may(&maker, Action::CreateBucket, Resource::Bucket(&bucket("ci-7-x")), None));
-        assert!(!may(&maker, Action::CreateBucket, Resource::Bucket(&bucket("ci-77-x")), None));
-    }
-
-    #[test]
-    fn everybody_sees_the_buckets_in_which_they_have_a_right() {
-        let (data, logs) = (bucket("data"), bucket("logs"));
-        let tenant = caller(Role::Limited, &[("s3:GetObject", "data", &["tenant1/"])]);
-        assert!(may_see(&tenant, &data, Some("you")) && !may_see(&tenant, &logs, Some("me")));
-        let owner = caller(Role::Owner, &[]);
-        assert!(may_see(&owner, &data, Some("me")) && !may_see(&owner, &data, Some("you")));
-        assert!(!may_see(&owner, &data, None) && !may_see(&Caller::anonymous(), &data, None));
-        assert!(may_see(&caller(Role::Admin, &[]), &data, None));
-    }
+/// Is it about what an object's owner decides, rather than about the place that it has in a bucket?
+fn is_of_the_object(action: Action) -> bool {
+    acl::needed_on_object(action).is_some() || looks_at_tags(action)
 }

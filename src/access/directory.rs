@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::access::authorise::Caller;
+use crate::access::caller::Caller;
 use crate::access::policy::{NewStatement, Statement};
 use crate::s3::auth::{AccessKeyId, KeyRing, SecretKey, Signed};
 use crate::s3::{Code, Error};
@@ -148,6 +148,12 @@ impl Directory {
     /// The user of that canonical id.
     pub fn user(&self, id: &str) -> Option<&User> {
         self.users.get(id).map(|user| &**user)
+    }
+
+    /// The user of that e-mail address, whatever the case of its letters.
+    pub fn by_email(&self, email: &str) -> Option<&User> {
+        let is_it = |user: &&User| user.email().is_some_and(|own| own.eq_ignore_ascii_case(email));
+        self.users.values().map(|user| &**user).find(is_it)
     }
 
     /// Who signed; `InvalidAccessKeyId` if the key has gone since.

@@ -3,6 +3,7 @@
 use crate::access::action::{Action, Level};
 use crate::access::authorise::Resource;
 use crate::access::directory::Fault;
+use crate::access::pattern::matches;
 use crate::s3::names::KEY_BYTES_MAX;
 
 /// A statement as it was written.
@@ -42,7 +43,7 @@ impl Statement {
         }
         let mut allowed = Vec::new();
         for (number, pattern) in actions.iter().enumerate() {
-            let matching = actions_like(pattern);
+            let matching = Action::like(pattern);
             if matching.is_empty() {
                 let place = format!("{place}.actions[{number}]");
                 faults.push(Fault::new(place, format!("{pattern:?} is no action of S3")));
@@ -96,46 +97,6 @@ fn is_below(text: &str, folder: &str) -> bool {
     folder.ends_with('/') && text.starts_with(folder)
 }
 
-/// The actions that a pattern of IAM's means; those have no case.
-fn actions_like(pattern: &str) -> Vec<Action> {
-    let pattern = pattern.to_ascii_lowercase();
-    let pattern = match pattern.strip_prefix("s3:") {
-        Some(name) => name,
-        None if pattern == "*" => "*",
-        None => return Vec::new(),
-    };
-    let is_meant = |action: &Action| {
-        matches(pattern.as_bytes(), action.name().to_ascii_lowercase().as_bytes())
-    };
-    Action::ALL.iter().copied().filter(is_meant).collect()
-}
-
-/// Does `text` match `glob`, where `*` is any text and `?` any character? In linear space and at
-/// most quadratic time, whatever the glob.
-fn matches(glob: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut from) = (0, 0);
-    let mut star = None;
-    while from < text.len() {
-        match glob.get(at) {
-            Some(b'*') => {
-                star = Some((at, from));
-                at += 1;
-            }
-            Some(expected) if *expected == b'?' || Some(expected) == text.get(from) => {
-                at += 1;
-                from += 1;
-            }
-            _ => {
-                let Some((last, taken)) = star else { return false };
-                star = Some((last, taken + 1));
-                at = last + 1;
-                from = taken + 1;
-            }
-        }
-    }
-    glob.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
-}
-
 fn problems(
     texts: &[String],
     key: &str,
@@ -170,10 +131,7 @@ fn prefix_problem(prefix: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{prop_assert_eq, proptest};
-
-    use super::{NewStatement, Statement, actions_like, matches};
-    use crate::access::action::Action;
+    use super::{NewStatement, Statement};
 
     fn faults(actions: &[&str], buckets: &[&str], prefixes: &[&str]) -> Vec<String> {
         let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -207,36 +165,5 @@ mod tests {
             ]
         );
         assert_eq!(faults(&["*"], &["*"], &[&"k".repeat(1025)]).len(), 1);
-    }
-
-    #[test]
-    fn actions_are_patterns_without_case() {
-        assert_eq!(actions_like("s3:*").len(), Action::ALL.len());
-        assert_eq!(actions_like("*").len(), Action::ALL.len());
-        assert_eq!(actions_like("S3:getobject"), [Action::GetObject]);
-        assert_eq!(actions_like("s3:GetBucketCORS"), [Action::GetBucketCors]);
-        assert_eq!(actions_like("s3:List*Uploads"), [Action::ListBucketMultipartUploads]);
-        assert!(actions_like("s3:*").contains(&Action::DeleteBucket));
-        assert!(actions_like("iam:*").is_empty() && actions_like("").is_empty());
-    }
-
-    /// As it is defined.
-    fn slowly(glob: &[u8], text: &[u8]) -> bool {
-        match (glob.split_first(), text.split_first()) {
-            (None, None) => true,
-            (Some((b'*', rest)), _) => (0..=text.len()).any(|taken| slowly(rest, &text[taken..])),
-            (Some((one, glob)), Some((other, text))) => {
-                (*one == b'?' || one == other) && slowly(glob, text)
-            }
-            (None, Some(_)) | (Some(_), None) => false,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn globs_match_as_they_are_defined(glob in "[ab*?]{0,6}", text in "[ab]{0,8}") {
-            let (glob, text) = (glob.as_bytes(), text.as_bytes());
-            prop_assert_eq!(matches(glob, text), slowly(glob, text));
-        }
     }
 }

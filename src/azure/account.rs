@@ -1,12 +1,16 @@
 //! What kind of account this is, and what time it has.
 
 use http::Method;
-use time::OffsetDateTime;
+use time::Duration;
 
 use super::call::{Call, Effect};
 use super::error::BlobError;
+use super::headers;
 use super::store::BlobStore;
-use super::{dates, headers};
+
+/// Azure refuses signatures that are further off, and so does S3.
+/// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key#specifying-the-date-header>
+pub const CLOCK_SKEW_MAX: Duration = Duration::minutes(15);
 
 /// What kind of account this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +21,8 @@ pub struct AccountInformation {
     pub sku: String,
     /// Whether names are a tree of folders there (a hierarchical namespace).
     pub hierarchical: bool,
-    /// The time that the service has.
-    pub service_time: Option<OffsetDateTime>,
+    /// How far our clock is ahead of the service's; negative where it is behind.
+    pub clock_skew: Option<Duration>,
     /// The version of the API that answered.
     pub api_version: Option<String>,
 }
@@ -35,7 +39,7 @@ impl BlobStore {
             kind: headers::owned(all, "x-ms-account-kind").unwrap_or_default(),
             sku: headers::owned(all, "x-ms-sku-name").unwrap_or_default(),
             hierarchical: headers::text(all, "x-ms-is-hns-enabled") == Some("true"),
-            service_time: headers::text(all, "date").and_then(dates::parse),
+            clock_skew: self.clock_skew(all),
             api_version: headers::owned(all, "x-ms-version"),
         })
     }

@@ -5,7 +5,7 @@ use http::Method;
 use super::blobs::{PutOptions, Written};
 use super::call::{Call, Effect};
 use super::content::{Content, Guard};
-use super::error::BlobError;
+use super::error::{BlobError, Kind};
 use super::names::{AzureETag, BlobPath, BlockId};
 use super::properties;
 use super::source::Source;
@@ -55,7 +55,8 @@ pub struct BlockList {
 }
 
 impl BlobStore {
-    /// Stages `content` as a block. `crc64` is compared by Azure.
+    /// Stages `content` as a block. `crc64` is compared by Azure; an answer that names another one is a
+    /// `DigestMismatch`, and the block must not be made part of a blob.
     pub async fn put_block(
         &self,
         path: &BlobPath,
@@ -66,7 +67,13 @@ impl BlobStore {
         let mut call = stage("PutBlock", path, id);
         call.guard(Guard::Crc64(crc64))?;
         call.content = content.clone();
-        self.staged(call).await
+        let staged = self.staged(call).await?;
+        if staged.crc64.is_some_and(|answered| answered != crc64) {
+            self.changed_on_the_way("PutBlock");
+            let why = "the block that came to Azure is another one";
+            return Err(BlobError::refused_here(Kind::DigestMismatch, why));
+        }
+        Ok(staged)
     }
 
     /// Stages bytes `first` to `last` of `source` as a block, without moving them through here.

@@ -49,6 +49,16 @@ pub fn from_connection_string(text: &str) -> Result<Account, SetupError> {
     Ok(Account { name, endpoint, credential })
 }
 
+/// The account's name and its key as text, where a connection string has a key.
+pub fn shared_key(text: &str) -> Option<(String, String)> {
+    let mut fields = fields(text).ok()?;
+    if fields.contains_key("usedevelopmentstorage") {
+        return Some((EMULATOR_ACCOUNT.to_owned(), EMULATOR_KEY.to_owned()));
+    }
+    let key = fields.remove("accountkey")?;
+    Some((from_connection_string(text).ok()?.name, key))
+}
+
 /// `Name=value` pairs; names are compared without case, values keep what stands behind the first `=`.
 fn fields(text: &str) -> Result<BTreeMap<&'static str, String>, SetupError> {
     const KNOWN: [&str; 8] = [
@@ -202,5 +212,15 @@ mod tests {
             let error = from_connection_string(text).unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret"), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn the_key_can_be_had_with_its_name() {
+        let text = "AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:1/a";
+        assert_eq!(shared_key(text), Some(("a".to_owned(), "a2V5".to_owned())));
+        let emulator = shared_key("UseDevelopmentStorage=true").unwrap();
+        assert_eq!(emulator, (EMULATOR_ACCOUNT.to_owned(), EMULATOR_KEY.to_owned()));
+        let sas = "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=x";
+        assert_eq!(shared_key(sas), None);
     }
 }

@@ -35,6 +35,12 @@ impl Content {
         Self { rope: Arc::new(Rope { chunks, length, crc64: OnceLock::new() }) }
     }
 
+    /// `chunks`, whose CRC-64/NVME is known from when they came.
+    pub fn with_crc64(chunks: Vec<Bytes>, crc64: u64) -> Self {
+        let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self { rope: Arc::new(Rope { chunks, length, crc64: OnceLock::from(crc64) }) }
+    }
+
     /// How many bytes.
     pub fn len(&self) -> u64 {
         self.rope.length

@@ -21,7 +21,7 @@ use super::settings::WireSettings;
 use super::store::SetupError;
 
 /// What the environment says about Entra ID. Read by the caller; prints no secret.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct EntraSettings {
     /// `AZURE_TENANT_ID`
     pub tenant_id: Option<String>,

@@ -22,6 +22,7 @@ struct Inner {
     message: String,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    clock_skew: Option<time::Duration>,
     blob_length: Option<u64>,
     maybe_applied: bool,
     cause: Option<Cause>,
@@ -118,6 +119,16 @@ impl BlobError {
         self.0.retry_after
     }
 
+    /// How far our clock is ahead of that of the service that answered; negative where it is behind.
+    pub fn clock_skew(&self) -> Option<time::Duration> {
+        self.0.clock_skew
+    }
+
+    /// Whether Azure knows who we are and only does not let us do this.
+    pub fn lacks_a_right(&self) -> bool {
+        self.azure_code().starts_with("Authorization") && self.azure_code().ends_with("Mismatch")
+    }
+
     /// With [`Kind::RangeNotSatisfiable`]: how long the blob is, where Azure says so.
     pub fn blob_length(&self) -> Option<u64> {
         self.0.blob_length
@@ -145,6 +156,7 @@ impl BlobError {
             message: document.message.unwrap_or_default(),
             request_id: headers::owned(from, "x-ms-request-id"),
             retry_after: headers::number(from, "retry-after").map(Duration::from_secs),
+            clock_skew: None,
             blob_length,
             maybe_applied: kind == Kind::ServerFailed,
             cause: None,
@@ -166,6 +178,12 @@ impl BlobError {
     /// Refused before anything was sent.
     pub(super) fn refused_here(kind: Kind, cause: impl Into<Cause>) -> Self {
         Self::here(kind, cause)
+    }
+
+    /// The answer's clock was so far off ours.
+    pub(super) fn measured(mut self, clock_skew: Option<time::Duration>) -> Self {
+        self.0.clock_skew = clock_skew;
+        self
     }
 
     /// A call without effect has changed nothing, however it ended.
@@ -196,6 +214,7 @@ impl BlobError {
             message: String::new(),
             request_id: None,
             retry_after: None,
+            clock_skew: None,
             blob_length: None,
             maybe_applied: false,
             cause: Some(cause.into()),
@@ -257,6 +276,8 @@ fn of_request(code: &str) -> Option<Kind> {
         "InvalidHeaderValue" => Kind::InvalidHeader,
         "RequestBodyTooLarge" | "MaxBlobSizeConditionNotMet" => Kind::TooLarge,
         // The second is how the service spells it.
+        // A tool's copy onto this very blob goes on: nothing was done, and later it can be.
+        "PendingCopyOperation" => Kind::Throttled,
         "ServerBusy" | "SnapshotOperationRateExceeded" | "SnaphotOperationRateExceeded" => {
             Kind::Throttled
         }

@@ -31,17 +31,21 @@ mod entra;
 mod entra_http;
 mod entra_kept;
 mod error;
+mod features;
 mod headers;
+mod leases;
 mod listing;
 mod names;
 mod probe;
 mod properties;
+mod proxied;
 mod retry;
 mod sas;
 mod settings;
 mod signer;
 mod source;
 mod store;
+mod tally;
 mod transport;
 mod wire;
 mod xml;
@@ -49,18 +53,20 @@ mod xml;
 #[cfg(test)]
 mod scripted;
 
-pub use account::AccountInformation;
+pub use account::{AccountInformation, CLOCK_SKEW_MAX};
 pub use batch::BlobDeletion;
 pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Snapshots, Written};
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};
 pub use body::BlobBody;
 pub use conditions::{Conditions, IfNoneMatch};
-pub use connection_string::from_connection_string;
+pub use connection_string::{from_connection_string, shared_key};
 pub use containers::{ContainerEntry, ContainerPage, ListContainers};
 pub use content::{Content, Guard};
 pub use credential::{Account, AccountKey, Credential, SasToken};
 pub use entra::{EntraSettings, entra};
 pub use error::{BlobError, Kind};
+pub use features::{Immutability, ServiceProperties};
+pub use leases::BlobLease;
 pub use listing::{BlobEntry, BlobPage, Include, ListBlobs, ListEntry};
 pub use names::{AzureETag, BlobName, BlobPath, BlockId, ContainerName, LeaseId};
 pub use probe::Capabilities;
@@ -68,6 +74,7 @@ pub use properties::{BlobHeaders, BlobKind, ContainerProperties, Metadata, Prope
 pub use settings::{Clock, Observer, RetrySettings, WireSettings};
 pub use source::Source;
 pub use store::{BlobStore, SetupError};
+pub use tally::Tally;
 pub use transport::check_ca_file;
 
 /// The version of Azure's REST API that is spoken: the first that lists from a name on (`startFrom`).

@@ -53,7 +53,7 @@ impl BlobStore {
         let written = self.put_blob(source, &content, guard, &options).await?;
         let properties = self.properties(source, &Conditions::default()).await?;
         let wrong = Guard::Crc64(!content.crc64());
-        let refused = self.put_blob(target, &content, wrong, &options).await;
+        let refused = self.to_try().put_blob(target, &content, wrong, &options).await;
         let from = self.source(source, None);
         let copied = self.put_blob_from_url(target, &from, &options).await;
         let Some(block) = BlockId::new(b"probe") else {

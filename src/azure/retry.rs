@@ -33,7 +33,8 @@ pub(super) fn decide(
 
 fn may_be_repeated(error: &BlobError, effect: Effect) -> bool {
     match error.kind() {
-        Kind::Throttled => true,
+        // Bytes that changed on their way were refused, and are still held.
+        Kind::Throttled | Kind::DigestMismatch => true,
         Kind::ServerFailed | Kind::Unreachable => effect == Effect::None || !error.maybe_applied(),
         Kind::Broken => effect == Effect::None,
         Kind::NoSuchContainer
@@ -53,7 +54,6 @@ fn may_be_repeated(error: &BlobError, effect: Effect) -> bool {
         | Kind::Archived
         | Kind::Immutable
         | Kind::HasSnapshots
-        | Kind::DigestMismatch
         | Kind::InvalidName
         | Kind::InvalidMetadata
         | Kind::InvalidHeader
@@ -121,12 +121,16 @@ mod tests {
         let never_sent = BlobError::unreachable("refused", false);
         let busy = answered(503, None);
         let failed = answered(500, None);
+        let mut all = HeaderMap::new();
+        all.insert("x-ms-error-code", HeaderValue::from_static("Crc64Mismatch"));
+        let changed = BlobError::from_answer(StatusCode::BAD_REQUEST, &all, b"");
         for (error, none, seen) in [
             (&lost, true, false),
             (&never_sent, true, true),
             (&busy, true, true),
             (&failed, true, false),
             (&answered(412, None), false, false),
+            (&changed, true, true),
             (&answered(403, None), false, false),
         ] {
             assert_eq!(wait(error, Effect::None, 1).is_some(), none, "{error}");

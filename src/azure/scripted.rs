@@ -445,6 +445,7 @@ async fn a_source_that_is_too_long_is_not_asked_for() {
 struct Counts {
     answered: AtomicUsize,
     unanswered: AtomicUsize,
+    changed: AtomicUsize,
 }
 
 impl Observer for Counts {
@@ -453,6 +454,12 @@ impl Observer for Counts {
         let count = if status.is_some() { &self.answered } else { &self.unanswered };
         count.fetch_add(attempt as usize, Ordering::Relaxed);
     }
+
+    fn changed_on_the_way(&self, _: &'static str) {
+        self.changed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn token(&self, _: bool) {}
 }
 
 #[tokio::test]

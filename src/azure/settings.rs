@@ -28,6 +28,8 @@ pub struct WireSettings {
     pub retry: RetrySettings,
     /// A PEM file of certificates to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy that https goes through, as `http://host:port`; none, directly.
+    pub proxy: Option<http::Uri>,
     /// What we call ourselves.
     pub user_agent: String,
     /// The time that requests are signed with.
@@ -48,6 +50,7 @@ impl Default for WireSettings {
             pool_size: 512,
             retry: RetrySettings::default(),
             ca_file: None,
+            proxy: None,
             user_agent: concat!("bluebucket/", env!("CARGO_PKG_VERSION")).to_owned(),
             clock: Clock::default(),
             token_over_loopback_http: false,
@@ -117,4 +120,10 @@ impl fmt::Debug for Clock {
 pub trait Observer: Send + Sync {
     /// One attempt of `op` ended: with `status`, or without an answer. The first attempt is 1.
     fn request(&self, op: &'static str, status: Option<u16>, elapsed: Duration, attempt: u32);
+
+    /// The bytes that `op` sent are not those that came to Azure: it says so, or its answer shows it.
+    fn changed_on_the_way(&self, op: &'static str);
+
+    /// A new token was asked for, and was had or not.
+    fn token(&self, fetched: bool);
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::credential::{Account, Credential};
@@ -16,6 +17,8 @@ pub struct BlobStore {
     pub(super) shared: Arc<Shared>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) request_id: Option<Arc<str>>,
+    /// Nothing is asked twice.
+    pub(super) once: bool,
 }
 
 pub(super) struct Shared {
@@ -24,6 +27,8 @@ pub(super) struct Shared {
     pub(super) settings: WireSettings,
     pub(super) client: HttpClient,
     pub(super) budget: Budget,
+    /// When the token that was used last ends, in seconds since 1970.
+    pub(super) token_until: AtomicI64,
 }
 
 const EMULATOR_POOL_IDLE: Duration = Duration::from_secs(3);
@@ -61,8 +66,15 @@ impl BlobStore {
         }
         let client = transport::client(&settings)?;
         let budget = Budget::new(&settings.retry);
-        let shared = Arc::new(Shared { account, endpoint, settings, client, budget });
-        Ok(Self { shared, observer: None, request_id: None })
+        let shared = Arc::new(Shared {
+            account,
+            endpoint,
+            settings,
+            client,
+            budget,
+            token_until: AtomicI64::new(0),
+        });
+        Ok(Self { shared, observer: None, request_id: None, once: false })
     }
 
     /// The same store, telling `observer` of each request.
@@ -76,6 +88,16 @@ impl BlobStore {
     #[must_use]
     pub fn for_request(&self, id: impl Into<Arc<str>>) -> Self {
         Self { request_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The same store for a call that is meant to fail: asked once, and told to nobody.
+    pub(super) fn to_try(&self) -> Self {
+        Self { observer: None, once: true, ..self.clone() }
+    }
+
+    /// Whether both share their connections, their credential and their retry budget.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The account.

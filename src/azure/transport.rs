@@ -1,5 +1,4 @@
-//! Connections: TCP and TLS under one deadline, HTTP/1.1, kept a while. No redirect is followed and no
-//! proxy of the environment is asked.
+//! Connections: TCP and TLS under one deadline, HTTP/1.1, kept a while. No redirect is followed.
 
 use std::future::Future;
 use std::path::Path;
@@ -19,6 +18,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use super::content::Sending;
+use super::proxied::Proxied;
 use super::settings::WireSettings;
 use super::store::SetupError;
 
@@ -26,6 +26,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Blobs of other tools may have hundreds of metadata, each a header; hyper's own limit is 100.
 const HEADERS_MAX: usize = 1024;
+
+/// What hyper buffers of an answer, in bytes: for a client that takes none, that is what lies here. The
+/// heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
 
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
@@ -40,12 +44,13 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
         .with_tls_config(tls(settings.ca_file.as_deref())?)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
+        .wrap_connector(Proxied::new(http, settings.proxy.as_ref()));
     let connector = Connector { https, deadline: settings.connect_deadline };
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .http1_max_headers(HEADERS_MAX)
+        .http1_max_buf_size(BUFFER_BYTES_MAX)
         .pool_idle_timeout(settings.pool_idle)
         .pool_max_idle_per_host(settings.pool_size)
         .build(connector))
@@ -85,7 +90,7 @@ fn add_own(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
 /// Connects within a deadline that covers name, TCP and TLS.
 #[derive(Clone)]
 pub(super) struct Connector {
-    https: HttpsConnector<HttpConnector>,
+    https: HttpsConnector<Proxied>,
     deadline: Duration,
 }
 
@@ -200,5 +205,43 @@ mod tests {
         let impatient = WireSettings { connect_deadline: deadline, ..settings() };
         assert_eq!(ask(&endpoint, impatient).await, Kind::Unreachable);
         assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    /// Answers one CONNECT, then passes bytes; the line that it was asked with.
+    fn proxy() -> (http::Uri, std::sync::mpsc::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let (told, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+            let target = line.split(' ').nth(1).unwrap().to_owned();
+            told.send(line).unwrap();
+            let mut server = TcpStream::connect(target).unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            std::io::copy(&mut client, &mut server).ok();
+        });
+        (uri, asked)
+    }
+
+    #[tokio::test]
+    async fn https_goes_through_a_proxy_that_was_configured() {
+        let (endpoint, pem) = serve();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pem).unwrap();
+        let (proxy, asked) = proxy();
+        let ca_file = Some(file.path().to_owned());
+        let settings = WireSettings { ca_file, proxy: Some(proxy), ..settings() };
+        assert_eq!(ask(&endpoint, settings).await, Kind::NoSuchBlob);
+        let authority = endpoint.strip_prefix("https://").unwrap();
+        assert_eq!(asked.recv().unwrap(), format!("CONNECT {authority} HTTP/1.1"));
     }
 }

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
+use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::error::ErrorKind;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
@@ -22,7 +23,7 @@ use super::deadline::Progress;
 use super::error::{BlobError, Kind};
 use super::signer::ToSign;
 use super::store::BlobStore;
-use super::{API_VERSION, dates, encoding, headers, retry};
+use super::{API_VERSION, dates, encoding, headers, retry, tally};
 
 /// An answer without use is read so far that its connection can be used again.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -90,7 +91,7 @@ impl BlobStore {
     async fn wait_for_next(&self, error: &BlobError, effect: Effect, attempt: u32) -> bool {
         let settings = &self.settings().retry;
         match retry::decide(error, effect, attempt, settings, fastrand::f64()) {
-            Some(wait) if self.shared.budget.withdraw() => {
+            Some(wait) if !self.once && self.shared.budget.withdraw() => {
                 tokio::time::sleep(wait).await;
                 true
             }
@@ -104,6 +105,7 @@ impl BlobStore {
         let request = self.request(call, Arc::clone(&progress)).await?;
         let begun = Instant::now();
         let sent = self.exchange(call, request, &progress).await;
+        tally::attempt(number, begun.elapsed(), sent.as_ref().ok().map(Response::headers));
         if let Some(observer) = &self.observer {
             let status = sent.as_ref().ok().map(|answer| answer.status().as_u16());
             observer.request(call.op, status, begun.elapsed(), number);
@@ -115,8 +117,12 @@ impl BlobStore {
         let (head, body) = answer.into_parts();
         let idle = Idle::new(self.settings().idle_deadline);
         let document = idle.collect(body, DRAIN_BYTES_MAX).await.unwrap_or_default();
-        let error = BlobError::from_answer(head.status, &head.headers, &document);
+        let error = BlobError::from_answer(head.status, &head.headers, &document)
+            .measured(self.clock_skew(&head.headers));
         let error = if call.on_blob { error } else { error.about_a_container() };
+        if error.kind() == Kind::DigestMismatch {
+            self.changed_on_the_way(call.op);
+        }
         Err(harmless(error, call.effect))
     }
 
@@ -127,6 +133,20 @@ impl BlobStore {
             None if call.content.is_empty() => self.settings().question_deadline,
             None => self.settings().answer_deadline,
         }
+    }
+
+    /// Every digest was right when the call was made.
+    pub(super) fn changed_on_the_way(&self, op: &'static str) {
+        tracing::error!(op, "bytes changed on their way to Azure");
+        if let Some(observer) = &self.observer {
+            observer.changed_on_the_way(op);
+        }
+    }
+
+    /// How far our clock is ahead of the one that dated an answer.
+    pub(super) fn clock_skew(&self, answer: &HeaderMap) -> Option<time::Duration> {
+        let theirs = headers::text(answer, "date").and_then(dates::parse)?;
+        Some(self.settings().clock.now() - theirs)
     }
 
     async fn exchange(
@@ -188,11 +208,23 @@ impl BlobStore {
                 target.push_str(sas.query());
             }
             Credential::Token(credential) => {
-                headers.insert(header::AUTHORIZATION, bearer(&**credential).await?);
+                headers.insert(header::AUTHORIZATION, self.bearer(&**credential).await?);
             }
             Credential::Anonymous => {}
         }
         Ok((target, headers))
+    }
+
+    /// The same as [`bearer`], and tells when it is a new one: the credential keeps them by itself.
+    async fn bearer(&self, credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
+        let found = fetch(credential).await;
+        let until = found.as_ref().map_or(0, |token| token.expires_on.unix_timestamp());
+        let known = self.shared.token_until.swap(until, Ordering::Relaxed);
+        if let Some(observer) = self.observer.as_ref().filter(|_| found.is_err() || known != until)
+        {
+            observer.token(found.is_ok());
+        }
+        as_bearer(&found?)
     }
 
     async fn headers(&self, call: &Call) -> Result<HeaderMap, BlobError> {
@@ -233,8 +265,8 @@ impl<'a> Attempts<'a> {
 
     /// Waits for the next attempt, or gives the error back: there is none.
     async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
-        let late = Instant::now() >= self.last;
-        if late || !self.store.wait_for_next(&error, self.effect, self.number).await {
+        let over = self.store.once || Instant::now() >= self.last;
+        if over || !self.store.wait_for_next(&error, self.effect, self.number).await {
             return Err(error);
         }
         self.number += 1;
@@ -268,8 +300,14 @@ fn add_query(target: &mut String, query: &[(&'static str, Cow<'static, str>)]) {
 
 /// `Bearer` and a token of `credential`, which keeps it as long as it is good.
 pub(super) async fn bearer(credential: &dyn TokenCredential) -> Result<HeaderValue, BlobError> {
-    let token =
-        credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| no_token(&cause))?;
+    as_bearer(&fetch(credential).await?)
+}
+
+async fn fetch(credential: &dyn TokenCredential) -> Result<AccessToken, BlobError> {
+    credential.get_token(&[TOKEN_SCOPE], None).await.map_err(|cause| no_token(&cause))
+}
+
+fn as_bearer(token: &AccessToken) -> Result<HeaderValue, BlobError> {
     secret(&format!("Bearer {}", token.token.secret()))
 }
 

@@ -27,6 +27,7 @@ const OUR_BYTES: usize = 2048;
 const COMMIT: &str = "bluebucketcommit";
 const LENGTH: &str = "bluebucketlength";
 const OWNER: &str = "bluebucketowner";
+const ACL: &str = "bluebucketacl";
 const ETAG: &str = "bluebucketetag";
 const CHECKSUM: &str = "bluebucketchecksum";
 const PARTS: &str = "bluebucketparts";
@@ -41,6 +42,8 @@ pub struct ObjectFacts {
     pub commit: Option<CommitId>,
     /// The canonical id of the object's owner.
     pub owner: Option<String>,
+    /// The grants on it, where they are others than that its owner has all rights.
+    pub acl: Option<String>,
     /// The S3 ETag (without quotes), where it is not the MD5 that Azure keeps.
     pub etag: Option<String>,
     /// The checksum that the client gave or asked for.
@@ -121,6 +124,7 @@ impl ObjectFacts {
         Self {
             commit: fresh(COMMIT).and_then(CommitId::parse),
             owner: text(OWNER),
+            acl: text(ACL),
             etag: fresh(ETAG).map(str::to_owned),
             checksum: fresh(CHECKSUM).and_then(read_checksum),
             parts: fresh(PARTS).and_then(read_parts),
@@ -140,6 +144,7 @@ impl ObjectFacts {
             (COMMIT, self.commit.as_ref().map(ToString::to_string)),
             (LENGTH, Some(length.to_string())),
             (OWNER, encoded(&self.owner)),
+            (ACL, encoded(&self.acl)),
             (ETAG, self.etag.clone()),
             (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
             (PARTS, self.parts.map(|parts| parts.to_string())),
@@ -155,6 +160,38 @@ impl ObjectFacts {
         metadata.extend(user);
         Ok(metadata)
     }
+}
+
+/// The metadata of a blob with another ACL. Azure's ETag and time change with it; S3's do not, so
+/// what was derived from them of a blob that no gateway wrote is kept from now on.
+pub fn with_acl(
+    properties: &azure::Properties,
+    acl: Option<String>,
+) -> Result<azure::Metadata, Error> {
+    let facts = ObjectFacts::read(properties);
+    let mut metadata = properties.metadata.clone();
+    if facts.commit.is_none() {
+        // What is of other bytes must not come to count again.
+        for name in [ETAG, CHECKSUM, PARTS] {
+            metadata.remove(name);
+        }
+        let seed = Md5::digest(properties.etag.as_str().as_bytes());
+        let random = seed.first_chunk().copied().unwrap_or_default();
+        let commit = CommitId::new(properties.last_modified, random);
+        metadata.insert(COMMIT.to_owned(), commit.to_string());
+        metadata.insert(LENGTH.to_owned(), properties.content_length.to_string());
+        if properties.headers.content_md5.is_none() {
+            metadata.insert(ETAG.to_owned(), etag_of(&facts, properties));
+        }
+    }
+    match acl {
+        Some(acl) => drop(metadata.insert(ACL.to_owned(), encode_value(acl.as_bytes()))),
+        None => drop(metadata.remove(ACL)),
+    }
+    if size(&metadata) > AZURE_BYTES_MAX {
+        return Err(Error::new(Code::MetadataTooLarge));
+    }
+    Ok(metadata)
 }
 
 /// The S3 ETag of a blob, without quotes: what its write said, else the MD5 that Azure has, else one
@@ -284,6 +321,37 @@ mod tests {
     }
 
     #[test]
+    fn an_acl_changes_neither_etag_nor_time() {
+        let ours = blob(composite().write(9).unwrap(), 9, None);
+        let mut foreign = blob(Metadata::from([("team".into(), "red".into())]), 9, None);
+        foreign.headers.content_md5 = None;
+        let mut stale = blob(composite().write(9).unwrap(), 10, None);
+        stale.headers.content_md5 = None;
+        for before in [ours, foreign, stale] {
+            let facts = ObjectFacts::read(&before);
+            let changed = Properties {
+                metadata: super::with_acl(&before, Some("READ all".into())).unwrap(),
+                etag: AzureETag::new("0x8DD"),
+                last_modified: datetime!(2026-11-23 03:05:08 UTC),
+                ..before.clone()
+            };
+            let after = ObjectFacts::read(&changed);
+            assert_eq!(after.acl.as_deref(), Some("READ all"));
+            assert_eq!(etag(&changed), etag(&before));
+            assert_eq!(last_modified(&after, &changed), last_modified(&facts, &before));
+            assert_eq!(after.checksum, facts.checksum);
+            assert_eq!(changed.metadata.get("team"), before.metadata.get("team"));
+            let again =
+                Properties { metadata: super::with_acl(&changed, None).unwrap(), ..changed };
+            assert_eq!(ObjectFacts::read(&again).acl, None);
+            assert_eq!(etag(&again), etag(&before));
+        }
+        let large = Metadata::from([("x".into(), "y".repeat(8100))]);
+        let refused = super::with_acl(&blob(large, 9, None), Some("READ all".into())).unwrap_err();
+        assert_eq!(refused.code(), Code::MetadataTooLarge);
+    }
+
+    #[test]
     fn an_object_was_modified_when_it_was_written() {
         let properties = blob(composite().write(9).unwrap(), 9, None);
         let facts = ObjectFacts::read(&properties);
@@ -338,14 +406,14 @@ mod tests {
         #[test]
         fn facts_come_back(
             random in any::<[u8; 12]>(), length in any::<u64>(),
-            texts in any::<[Option<String>; 3]>(), etag in option::of("[0-9a-f]{32}-[0-9]{1,5}"),
+            texts in any::<[Option<String>; 4]>(), etag in option::of("[0-9a-f]{32}-[0-9]{1,5}"),
             checksum in option::of(checksums()), parts in any::<Option<(u32, Option<u64>)>>(),
             class in select(StorageClass::ALL.to_vec()),
         ) {
-            let [owner, expires, redirect] = texts;
+            let [owner, expires, redirect, acl] = texts;
             let facts = ObjectFacts {
                 commit: Some(CommitId::new(datetime!(2026-11-22 03:05:08 UTC), random)),
-                owner, expires, redirect, etag, checksum,
+                owner, expires, redirect, acl, etag, checksum,
                 parts: parts.map(|(count, size)| PartTable { count, size }),
                 storage_class: class,
                 user: UserMetadata::default(),

@@ -28,17 +28,24 @@ pub struct Known {
     pub last_modified: time::OffsetDateTime,
 }
 
+/// For how long a bucket that is not there is not asked for again by people without credentials.
+const ABSENT_TTL: Duration = Duration::from_secs(1);
+
 /// The facts of buckets.
 #[derive(Debug)]
 pub struct BucketCache {
     known: Cache<Key, Arc<Known>>,
+    absent: Cache<Key, ()>,
     ttl: Duration,
 }
 
 impl BucketCache {
     /// Believes for `ttl`.
     pub fn new(ttl: Duration) -> Self {
-        Self { known: Cache::builder().max_capacity(BUCKETS_MAX).time_to_live(ttl).build(), ttl }
+        let known = Cache::builder().max_capacity(BUCKETS_MAX).time_to_live(ttl).build();
+        let absent = Cache::builder().max_capacity(BUCKETS_MAX);
+        let absent = absent.time_to_live(ttl.min(ABSENT_TTL)).build();
+        Self { known, absent, ttl }
     }
 
     /// How long facts are believed.
@@ -51,15 +58,35 @@ impl BucketCache {
         self.known.try_get_with(key(location), async { load(location).await.map(Arc::new) }).await
     }
 
+    /// The same for somebody whom nobody knows: that a bucket is not there is believed as well, so
+    /// that strangers who guess at names cost no request each.
+    pub async fn get_for_anybody(&self, location: &Location) -> Result<Arc<Known>, Arc<Fault>> {
+        let key = key(location);
+        if self.absent.contains_key(&key) {
+            return Err(Arc::new(Fault::Absent));
+        }
+        let found = self.get(location).await;
+        if found.as_ref().is_err_and(|fault| matches!(**fault, Fault::Absent)) {
+            self.absent.insert(key, ()).await;
+        }
+        found
+    }
+
     /// The same, asked for now.
     pub async fn fresh(&self, location: &Location) -> Result<Arc<Known>, Arc<Fault>> {
         self.forget(location).await;
         self.get(location).await
     }
 
+    /// Drops all that is believed.
+    pub fn clear(&self) {
+        self.known.invalidate_all();
+    }
+
     /// Drops what is believed.
     pub async fn forget(&self, location: &Location) {
         self.known.invalidate(&key(location)).await;
+        self.absent.invalidate(&key(location)).await;
     }
 }
 

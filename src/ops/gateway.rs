@@ -81,10 +81,13 @@ impl Gateway {
         self.users.load_full()
     }
 
-    /// Takes a new state of the configuration; requests that run go on with the old one.
+    /// Takes a new state of the configuration; requests that run go on with the old one. What was
+    /// believed of buckets and uploads goes: an account of the same name may be another one now.
     pub fn reload(&self, accounts: Accounts, users: Directory) {
         self.accounts.store(Arc::new(accounts));
         self.users.store(Arc::new(users));
+        self.buckets.clear();
+        self.uploads.clear();
     }
 
     /// What goes on when its client has hung up; the drain waits for it.

@@ -9,7 +9,9 @@
 pub mod accounts;
 pub mod bucket_cache;
 pub mod budget;
+pub mod census;
 pub mod gateway;
+pub mod janitor;
 pub mod open;
 
 mod bucket;
@@ -76,8 +78,24 @@ impl Gateway {
         }
     }
 
-    /// What a bucket may be told.
+    /// Who may do what.
     async fn configure(&self, request: Request) -> Result<Response<Body>, Error> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are told elsewhere")]
+        match request.operation {
+            Operation::GetBucketAcl => bucket::acl::get(self, request).await,
+            Operation::PutBucketAcl => bucket::acl::put(self, request).await,
+            Operation::GetObjectAcl => object::acl::get(self, request).await,
+            Operation::PutObjectAcl => object::acl::put(self, request).await,
+            Operation::GetBucketPolicy => bucket::policy::get(self, request).await,
+            Operation::PutBucketPolicy => bucket::policy::put(self, request).await,
+            Operation::DeleteBucketPolicy => bucket::policy::delete(self, request).await,
+            Operation::GetBucketPolicyStatus => bucket::policy::status(self, request).await,
+            _ => self.document(request).await,
+        }
+    }
+
+    /// What a bucket may be told as a document that is shown as it was put.
+    async fn document(&self, request: Request) -> Result<Response<Body>, Error> {
         use crate::access::{Ownership, PublicAccessBlock};
         use bucket::configuration::{delete, get, put};
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others are probes, or refused")]

@@ -17,8 +17,6 @@ enum When {
 
 /// Headers by name, or by what they begin with where the name ends in `*`.
 const REFUSED: &[(&str, When)] = &[
-    ("x-amz-acl", When::Unless(&["private", "bucket-owner-full-control"])),
-    ("x-amz-grant-*", When::Always),
     ("x-amz-tagging", When::Unless(&[""])),
     ("x-amz-server-side-encryption", When::Unless(&["AES256"])),
     ("x-amz-server-side-encryption-bucket-key-enabled", When::Unless(&["false"])),

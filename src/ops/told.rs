@@ -20,7 +20,6 @@ impl Gateway {
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others go on")]
         match request.operation {
-            Operation::PostObject => object::post::run(self, request).await,
             Operation::GetBucketCors => get::<Cors>(self, request).await,
             Operation::PutBucketCors => put::<Cors>(self, request).await,
             Operation::DeleteBucketCors => delete::<Cors>(self, request).await,
@@ -30,6 +29,15 @@ impl Gateway {
             Operation::GetBucketLifecycleConfiguration => lifecycle::get(self, request).await,
             Operation::PutBucketLifecycleConfiguration => lifecycle::put(self, request).await,
             Operation::DeleteBucketLifecycle => lifecycle::delete(self, request).await,
+            _ => self.tell_object(request).await,
+        }
+    }
+
+    /// What an object may be told, and what holds of every bucket.
+    async fn tell_object(&self, request: Request) -> Result<Response<Body>, Error> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others go on")]
+        match request.operation {
+            Operation::PostObject => object::post::run(self, request).await,
             Operation::GetBucketEncryption => fixed::get_encryption(self, request).await,
             Operation::DeleteBucketEncryption => fixed::delete_encryption(self, request).await,
             _ => self.configure(request).await,

@@ -120,11 +120,13 @@ impl Checksum {
     /// are by different algorithms, or by a hash.
     pub fn followed_by(&self, other: &Self, length: u64) -> Option<Self> {
         let crc = self.algorithm.crc().filter(|_| self.algorithm == other.algorithm)?;
-        let number = |checksum: &Self| {
-            checksum.value().iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
-        };
-        let both = crc_fast::checksum_combine(crc, number(self), number(other), length);
+        let both = crc_fast::checksum_combine(crc, self.number(), other.number(), length);
         Some(Self::of_crc(self.algorithm, both))
+    }
+
+    /// The value of a CRC as a number; of a hash, its last eight bytes.
+    pub fn number(&self) -> u64 {
+        self.value().iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
     /// A CRC as a value: a CRC-32 is the lower half of the word.

@@ -81,20 +81,7 @@ impl Cors {
     pub fn write(&self) -> String {
         let mut document = Writer::document(ROOT);
         for rule in &self.0 {
-            document.open("CORSRule");
-            document.maybe("ID", rule.id.as_deref());
-            for (name, values) in [
-                ("AllowedMethod", &rule.methods),
-                ("AllowedOrigin", &rule.origins),
-                ("AllowedHeader", &rule.headers),
-                ("ExposeHeader", &rule.exposed),
-            ] {
-                for value in values {
-                    document.text(name, value);
-                }
-            }
-            document.maybe("MaxAgeSeconds", rule.max_age.map(|seconds| seconds.to_string()));
-            document.close("CORSRule");
+            rule.write(&mut document);
         }
         document.finish(ROOT)
     }
@@ -133,6 +120,22 @@ impl Rule {
         Ok(rule)
     }
 
+    fn write(&self, document: &mut Writer) {
+        document.open("CORSRule");
+        document.maybe("ID", self.id.as_deref());
+        let mut all = |name: &str, values: &[String]| {
+            for value in values {
+                document.text(name, value);
+            }
+        };
+        all("AllowedMethod", &self.methods);
+        all("AllowedOrigin", &self.origins);
+        all("AllowedHeader", &self.headers);
+        all("ExposeHeader", &self.exposed);
+        document.maybe("MaxAgeSeconds", self.max_age.map(|seconds| seconds.to_string()));
+        document.close("CORSRule");
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.methods.is_empty() || self.origins.is_empty() {
             return Err(xml::malformed());
@@ -147,18 +150,8 @@ impl Rule {
                 )));
             }
         }
-        for (name, values) in [("AllowedOrigin", &self.origins), ("AllowedHeader", &self.headers)] {
-            for value in values {
-                if value.matches('*').count() > 1 {
-                    return Err(invalid(format!(
-                        "{name} \"{value}\" can not have more than one wildcard."
-                    )));
-                }
-                if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-                    return Err(invalid(format!("{name} {value:?} is not valid.")));
-                }
-            }
-        }
+        self.origins.iter().try_for_each(|origin| check_pattern("AllowedOrigin", origin))?;
+        self.headers.iter().try_for_each(|header| check_pattern("AllowedHeader", header))?;
         for name in &self.exposed {
             if name.contains('*') {
                 return Err(invalid(format!(
@@ -211,6 +204,17 @@ impl Rule {
         }
         Some(headers)
     }
+}
+
+/// A pattern has one wildcard at most.
+fn check_pattern(name: &str, pattern: &str) -> Result<(), Error> {
+    if pattern.matches('*').count() > 1 {
+        return Err(invalid(format!("{name} \"{pattern}\" can not have more than one wildcard.")));
+    }
+    if pattern.is_empty() || !pattern.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(invalid(format!("{name} {pattern:?} is not valid.")));
+    }
+    Ok(())
 }
 
 /// Whether a text fits a pattern with at most one `*`.

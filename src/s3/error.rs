@@ -133,6 +133,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AccessControlListNotSupported, BAD_REQUEST, "The bucket does not allow ACLs";
     AccessDenied, FORBIDDEN, "Access Denied";
     AccessForbidden, FORBIDDEN, "CORSResponse: CORS is not enabled for this bucket.";
     AuthorizationHeaderMalformed, BAD_REQUEST, "The authorization header that you provided is not valid.";
@@ -151,6 +152,7 @@ codes! {
     InternalError, INTERNAL_SERVER_ERROR, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId, FORBIDDEN, "The AWS Access Key Id you provided does not exist in our records.";
     InvalidArgument, BAD_REQUEST, "Invalid Argument";
+    InvalidBucketAclWithObjectOwnership, BAD_REQUEST, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName, BAD_REQUEST, "The specified bucket is not valid.";
     InvalidChunkSizeError, BAD_REQUEST, "Only the last chunk is allowed to have a size less than 8192 bytes";
     InvalidDigest, BAD_REQUEST, "The Content-MD5 you specified was invalid.";
@@ -168,6 +170,8 @@ codes! {
     InvalidToken, BAD_REQUEST, "The provided token is malformed or otherwise invalid.";
     InvalidURI, BAD_REQUEST, "Couldn't parse the specified URI.";
     KeyTooLongError, BAD_REQUEST, "Your key is too long";
+    MalformedACLError, BAD_REQUEST, "The XML you provided was not well-formed or did not validate against our published schema";
+    MalformedPolicy, BAD_REQUEST, "Policies must be valid JSON and the first byte must be '{'";
     MalformedPOSTRequest, BAD_REQUEST, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedTrailerError, BAD_REQUEST, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML, BAD_REQUEST, "The XML you provided was not well-formed or did not validate against our published schema";
@@ -201,6 +205,7 @@ codes! {
     SignatureDoesNotMatch, FORBIDDEN, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown, SERVICE_UNAVAILABLE, "Please reduce your request rate.";
     TooManyBuckets, BAD_REQUEST, "You have attempted to create more buckets than allowed";
+    UnresolvableGrantByEmailAddress, BAD_REQUEST, "The email address you provided does not match any account on record.";
     XAmzContentSHA256Mismatch, BAD_REQUEST, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }
 

@@ -94,9 +94,9 @@ operations! {
     GetObjectAcl Answered;
     GetObjectTagging Answered;
     CorsPreflight Answered;
-    PutBucketAcl Refused;
-    PutBucketPolicy Refused;
-    DeleteBucketPolicy Refused;
+    PutBucketAcl Answered;
+    PutBucketPolicy Answered;
+    DeleteBucketPolicy Answered;
     PutBucketCors Answered;
     DeleteBucketCors Answered;
     PutBucketLifecycleConfiguration Answered;
@@ -147,7 +147,7 @@ operations! {
     PutBucketAbac Refused;
     CreateSession Refused;
     // What an object may be told, and other doors.
-    PutObjectAcl Refused;
+    PutObjectAcl Answered;
     PutObjectTagging Refused;
     DeleteObjectTagging Refused;
     GetObjectLegalHold Refused;

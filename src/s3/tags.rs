@@ -60,14 +60,7 @@ impl Tags {
         let mut tags = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let part = |part: &str| {
-                decode_with(part, Plus::IsBlank).map_err(|_broken| {
-                    let text = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded \
-                                URL query parameters without tag name duplicates.";
-                    Error::invalid_argument("x-amz-tagging", pair, text)
-                })
-            };
-            tags.push((part(key)?, part(value)?));
+            tags.push((decode(key)?, decode(value)?));
         }
         Self::new(tags, limit)
     }
@@ -148,6 +141,15 @@ pub fn check(key: &str, value: &str) -> Result<(), Error> {
         return Err(invalid("System tags cannot be added/updated by requester"));
     }
     Ok(())
+}
+
+/// One half of a pair in `x-amz-tagging`.
+fn decode(text: &str) -> Result<String, Error> {
+    decode_with(text, Plus::IsBlank).map_err(|_broken| {
+        let what = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query \
+                    parameters without tag name duplicates.";
+        Error::invalid_argument("x-amz-tagging", text, what)
+    })
 }
 
 /// Letters, digits and blanks of any script, and `+ - = . _ : / @`.

@@ -44,8 +44,7 @@ pub struct Domains(Vec<String>);
 impl Domains {
     /// Domains in any order and case.
     pub fn new(domains: impl IntoIterator<Item = String>) -> Self {
-        let mut domains: Vec<_> =
-            domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect();
+        let mut domains: Vec<_> = domains.into_iter().map(|domain| plain(&domain)).collect();
         // The longest match decides: with `a.b` and `b`, the host `x.a.b` is the bucket `x`.
         domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
         Self(domains)
@@ -53,7 +52,7 @@ impl Domains {
 
     /// The label of a virtual host: the bucket in front of one of the domains, if there is one.
     pub fn bucket_of(&self, host: &str) -> Option<String> {
-        let host = without_port(host).to_ascii_lowercase();
+        let host = plain(without_port(host));
         for domain in &self.0 {
             if host == *domain {
                 return None;
@@ -65,6 +64,11 @@ impl Domains {
         }
         None
     }
+}
+
+/// A name as names are compared: in lower case, without the dot that may end a full one.
+fn plain(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 /// Takes `:9000` off a host; leaves `[::1]` whole.
@@ -128,6 +132,22 @@ mod tests {
         check("photos.localhost:9000", "/a/b", &object("photos", "a/b"));
         check("Photos.S3.Example.Com", "/a", &object("photos", "a"));
         check("my.photos.s3.example.com", "/a", &object("my.photos", "a"));
+    }
+
+    /// The longest domain decides; a name may be full, and a port is no part of it.
+    #[test]
+    fn virtual_hosts_of_several_domains() {
+        check("s3.example.com", "/photos/a", &object("photos", "a"));
+        check("s3.example.com.:443", "/photos/a", &object("photos", "a"));
+        check("photos.s3.example.com.", "/a", &object("photos", "a"));
+        check("photos.s3.example.com.:443", "/a", &object("photos", "a"));
+        check("s3x.example.com", "/a", &object("s3x", "a"));
+        check("photos.eu.example.com", "/a", &object("photos.eu", "a"));
+        // No domain of ours, an address, or a name that only ends alike: path style.
+        check("photos.example.org", "/photos/a", &object("photos", "a"));
+        check("photosexample.com", "/photos/a", &object("photos", "a"));
+        check("10.0.0.1", "/photos/a", &object("photos", "a"));
+        check("[2001:db8::1]", "/photos/a", &object("photos", "a"));
     }
 
     #[test]

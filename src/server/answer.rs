@@ -1,6 +1,7 @@
 //! The answer on its way out: ids, the document of an error, and the one log line of a request.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,21 @@ use data_encoding::HEXUPPER;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::access::Caller;
+use crate::access::{Caller, Connection};
+use crate::azure::Tally;
 use crate::s3::body::{self, Body, BoxError};
 use crate::s3::operation::Operation;
 use crate::s3::target::Target;
 use crate::s3::{Error, headers as names, xml};
-use crate::server::metrics::{Metrics, Open};
+use crate::server::access_log::{self, AccessLog};
+use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
+use crate::server::recent::Fault;
+
+/// What is written down of a request whose client left before there was an answer; no client sees it.
+const CLIENT_GONE: u16 = 499;
 
 /// A new id: 16 upper-case hexadecimal digits, as S3's are.
 pub fn request_id() -> String {
@@ -63,9 +71,23 @@ pub struct Seen {
     caller: Option<String>,
     code: Option<&'static str>,
     cause: Option<String>,
-    status: StatusCode,
+    /// None until there is an answer.
+    status: Option<StatusCode>,
     sent: u64,
     cut: bool,
+    /// The answer was taken to its end.
+    whole: bool,
+    /// The key id that the request names, whether or not it was the one who signed.
+    key_id: Option<String>,
+    /// Where it comes from, by a trusted proxy's word if there is one.
+    from: Connection,
+    /// Bytes of the body that were announced.
+    announced: Option<u64>,
+    /// Bytes that the answer's head announced.
+    answered: Option<u64>,
+    first_byte: Option<Duration>,
+    tally: Arc<Tally>,
+    line: Option<(AccessLog, access_log::Head)>,
     metrics: Metrics,
     _in_flight: Open,
     permit: Option<OwnedSemaphorePermit>,
@@ -85,9 +107,17 @@ impl Seen {
             caller: None,
             code: None,
             cause: None,
-            status: StatusCode::OK,
+            status: None,
             sent: 0,
             cut: false,
+            whole: false,
+            key_id: claimed_key(head),
+            from: Connection::default(),
+            announced: length(&head.headers),
+            answered: None,
+            first_byte: None,
+            tally: Arc::default(),
+            line: None,
             _in_flight: metrics.in_flight(),
             metrics,
             permit: None,
@@ -97,6 +127,21 @@ impl Seen {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Where what it costs at Azure is counted.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// Where it comes from.
+    pub fn comes_over(&mut self, connection: Connection) {
+        self.from = connection;
+    }
+
+    /// A line of the access log is written of it, too.
+    pub fn write_to(&mut self, log: &AccessLog, head: &Parts, now: OffsetDateTime) {
+        self.line = Some((log.clone(), access_log::Head::of(head, now)));
     }
 
     /// Its room among those that run, kept until the answer has ended.
@@ -128,8 +173,13 @@ impl Seen {
 
     /// The answer begins; the line is written when it ends, or when the client is gone.
     pub fn finish(mut self, answer: Response<Body>) -> Response<Body> {
-        self.status = answer.status();
+        self.status = Some(answer.status());
+        self.answered = length(answer.headers());
         let (mut head, body) = answer.into_parts();
+        self.whole = body.is_end_stream();
+        let first_byte = self.elapsed();
+        self.metrics.first_byte(self.op(), first_byte);
+        self.first_byte = Some(first_byte);
         identify(&mut head.headers, &self.id);
         Response::from_parts(head, Tracked { body, seen: self }.boxed_unsync())
     }
@@ -137,16 +187,104 @@ impl Seen {
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    fn op(&self) -> &'static str {
+        self.operation.map_or("Unknown", Operation::name)
+    }
+
+    /// Whether what was sent is kept; of what keeps nothing, nothing is said.
+    fn committed(&self, status: u16) -> Option<bool> {
+        const WRITES: [&str; 5] =
+            ["PutObject", "PostObject", "CopyObject", "UploadPart", "CompleteMultipartUpload"];
+        WRITES.contains(&self.op()).then_some((200..300).contains(&status))
+    }
+
+    /// What an auditor asks for: who was refused what, and what was deleted.
+    fn audit(&self, status: u16) {
+        const DELETIONS: [&str; 3] = ["DeleteBucket", "DeleteObject", "DeleteObjects"];
+        let event = match status {
+            401 | 403 => "denied",
+            200..300 if DELETIONS.contains(&self.op()) => "deleted",
+            _ => return,
+        };
+        tracing::info!(
+            target: "bluebucket::audit",
+            event,
+            id = self.id,
+            what = self.op(),
+            bucket = self.bucket,
+            key = self.key.as_ref().map(|key| format!("{key:?}")),
+            caller = self.caller,
+            key_id = self.key_id,
+            remote = self.from.source.map(|address| address.to_string()),
+            status,
+            code = self.code,
+        );
+    }
+
+    fn write_line(&self, status: u16) {
+        let Some((log, head)) = &self.line else { return };
+        let total = self.elapsed();
+        log.take(head.line(&access_log::End {
+            id: &self.id,
+            from: &self.from,
+            bucket: self.bucket.as_deref(),
+            key: self.key.as_deref(),
+            caller: self.caller.as_deref(),
+            operation: self.operation,
+            method: &self.method,
+            status,
+            code: self.code,
+            sent: self.sent,
+            size: self.announced.or(self.answered),
+            total,
+            turn_around: self.first_byte.unwrap_or(total),
+        }));
+    }
+}
+
+/// The key id that a request names: in its header, its query, or by version 2. Escaped, as it may be
+/// anything.
+fn claimed_key(head: &Parts) -> Option<String> {
+    /// No key id is longer.
+    const CHARS_MAX: usize = 128;
+    let header = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let of_header = header.and_then(|value| {
+        let credential = value.split_once("Credential=").map(|(_, rest)| rest);
+        credential.or_else(|| value.strip_prefix("AWS "))
+    });
+    let of_query = || {
+        let mut pairs = head.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+        let names = ["X-Amz-Credential", "AWSAccessKeyId"];
+        pairs.find(|(name, _)| names.contains(name)).map(|(_, value)| value)
+    };
+    let named = of_header.or_else(of_query)?;
+    let id = named.split(['/', '%', ':', ',']).next().unwrap_or_default();
+    Some(id.chars().take(CHARS_MAX).flat_map(char::escape_default).collect())
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Seen {
     fn drop(&mut self) {
-        let op = self.operation.map_or("Unknown", Operation::name);
-        let status = self.status.as_u16();
+        let op = self.op();
+        let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         self.metrics.request(op, status, self.elapsed());
         if self.cut {
-            self.metrics.integrity_failure("answer_cut");
+            self.metrics.integrity_failure(ANSWER_CUT);
         }
+        if self.cut || status >= 500 {
+            let id = self.id.clone();
+            self.metrics.fault(Fault { id, op, status, code: self.code, at: Instant::now() });
+        }
+        self.write_line(status);
+        self.audit(status);
         tracing::info!(
             id = self.id,
             op,
@@ -156,12 +294,24 @@ impl Drop for Seen {
             key = self.key.as_ref().map(|key| format!("{key:?}")),
             path = self.bucket.is_none().then(|| format!("{:?}", self.path)),
             caller = self.caller,
+            key_id = self.key_id,
+            remote = self.from.source.map(|address| address.to_string()),
+            secure = self.from.secure,
+            tls = self.from.tls,
             status,
             code = self.code,
             cause = self.cause,
+            received_bytes = self.announced,
             sent_bytes = self.sent,
+            committed = self.committed(status),
+            azure_requests = self.tally.attempts(),
+            azure_retries = self.tally.retries(),
+            azure_ms = milliseconds(self.tally.waited()),
+            azure_request_id = self.tally.last_id().as_ref().map(|id| id.as_str()),
+            first_byte_ms = self.first_byte.map(milliseconds),
             cut = self.cut,
-            duration_ms = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX),
+            aborted = !self.whole && !self.cut,
+            duration_ms = milliseconds(self.elapsed()),
             "{op} answered {status}"
         );
     }
@@ -187,12 +337,13 @@ impl HttpBody for Tracked {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 this.seen.sent += u64::try_from(length).unwrap_or(u64::MAX);
+                this.seen.whole = this.body.is_end_stream();
             }
             Some(Err(fault)) => {
                 this.seen.cut = true;
                 this.seen.cause = Some(fault.to_string());
             }
-            None => {}
+            None => this.seen.whole = true,
         }
         Poll::Ready(frame)
     }

@@ -1,6 +1,5 @@
 //! The commands: from the command line to an exit code.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,17 +8,21 @@ use arc_swap::ArcSwap;
 use clap::CommandFactory;
 use time::OffsetDateTime;
 
-use crate::azure::BlobStore;
 use crate::ops::Gateway;
+use crate::ops::census::Census;
+use crate::ops::janitor::{self, Ages};
+use crate::server::access_log::AccessLog;
 use crate::server::admin::Admin;
-use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags};
+use crate::server::check::Finding;
+use crate::server::config::arguments::{Action, Arguments, ConfigAction, Flags, PresignFlags};
 use crate::server::config::{self, Config, Environment, Faults, Loaded, Need, Sources};
+use crate::server::exchange::{Exchange, probed};
 use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
 use crate::server::{
-    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, router, stores, telemetry,
-    tls, wiring,
+    Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, presign, router, stores,
+    telemetry, tls, wiring,
 };
 
 /// Why a command ended badly.
@@ -82,7 +85,10 @@ async fn command(arguments: &Arguments, environment: &Environment) -> Result<Exi
         Action::Dev(flags) => {
             dev::run(flags, sources(&flags.settings, Need::Nothing)).await?;
         }
-        Action::Check(flags) => return check(&sources(flags, Need::Nothing)).await,
+        Action::Check(flags) => {
+            return check(&sources(&flags.settings, Need::Nothing), flags.json).await;
+        }
+        Action::Presign(flags) => say(presigned(flags, &sources(&flags.settings, Need::Nothing))?),
         Action::Config(ConfigAction::Print(flags)) => {
             let loaded = config::load(&sources(flags, Need::Nothing))?;
             let text = config::print::text(&loaded).map_err(|error| error.to_string())?;
@@ -114,12 +120,28 @@ fn warn(loaded: &Loaded) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock is what is checked")]
-async fn check(sources: &Sources) -> Result<ExitCode, Failure> {
-    let loaded = config::load(sources)?;
+async fn check(sources: &Sources, json: bool) -> Result<ExitCode, Failure> {
+    let tell = |finding: Finding| say(if json { finding.json() } else { finding.to_string() });
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(faults) if json => {
+            let remedy = "bluebucket config print shows what is in force";
+            faults.iter().for_each(|fault| {
+                tell(Finding::broken("configuration", fault.to_string(), remedy));
+            });
+            return Ok(ExitCode::from(2));
+        }
+        Err(faults) => return Err(faults.into()),
+    };
     warn(&loaded);
-    let tell = |finding: check::Finding| say(finding.to_string());
     let works = check::run(&loaded.config, OffsetDateTime::now_utc, tell).await?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a URL lasts from now on")]
+fn presigned(flags: &PresignFlags, sources: &Sources) -> Result<String, Failure> {
+    let loaded = config::load(sources)?;
+    Ok(presign::url(flags, &loaded.config, OffsetDateTime::now_utc())?)
 }
 
 async fn serve(sources: Sources) -> Result<(), Failure> {
@@ -143,6 +165,7 @@ pub struct Running {
     handler: axum::Router,
     reloader: Reloader,
     signals: Signals,
+    gateway: Arc<Gateway>,
 }
 
 impl Running {
@@ -156,26 +179,34 @@ impl Running {
         let config = loaded.config.clone();
         let metrics = Metrics::new();
         let stores = stores::open(&config, &metrics)?;
-        let health = Health::new(stores.clone());
         let gateway = Arc::new(wiring::gateway(&config, &stores)?);
+        let health = Health::new(probed(&gateway.accounts()));
         let background = gateway.tasks().clone();
-        let handler = router::service(wiring::front(
-            &config,
-            Arc::clone(&gateway),
-            metrics.clone(),
-            health.clone(),
-        ));
+        let mut front =
+            wiring::front(&config, Arc::clone(&gateway), metrics.clone(), health.clone());
+        if let Some(path) = &config.access_log {
+            front.access_log = Some(AccessLog::open(path, metrics.clone())?);
+        }
+        let handler = router::service(front);
+        metrics.begun(now_seconds(), config.limits.memory_bytes);
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
         let server = Server::bind(&config).await?;
         let deadlines = wiring::deadlines(&config.limits);
         let shown = Arc::new(ArcSwap::from_pointee(config));
-        let exchange = Exchange { stores, gateway, tls: tls.clone(), shown: Arc::clone(&shown) };
+        let exchange = Exchange {
+            gateway: Arc::clone(&gateway),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            tls: tls.clone(),
+            running: Arc::clone(&shown),
+        };
         let apply: Apply = Box::new(move |config| exchange.with(prepare(config)?));
         let reloader = Reloader::new(sources, loaded, apply, metrics.clone()).await;
-        let admin = Admin { health, metrics, config: shown, s3: server.s3_address() };
+        let census = Census::new(Some(Arc::clone(&gateway)));
+        let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
-        Ok(Self { server, parts, handler, reloader, signals })
+        Ok(Self { server, parts, handler, reloader, signals, gateway })
     }
 
     /// The ports.
@@ -190,41 +221,46 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader, signals } = self;
+        let Self { server, parts, handler, reloader, signals, gateway } = self;
+        let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         tokio::select! {
             () = server.run(handler, parts, shutdown.clone()) => Ok(()),
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
+            () = janitor => Ok(()),
         }
     }
 }
 
-/// All that a reload changes.
-struct Exchange {
-    stores: BTreeMap<String, BlobStore>,
+/// Sweeps until the drain begins, and then does nothing for ever.
+fn janitor(
     gateway: Arc<Gateway>,
-    tls: Option<tls::Tls>,
-    shown: Arc<ArcSwap<Config>>,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let config = Arc::clone(&parts.admin.config);
+    let ages = move || {
+        let config = config.load();
+        Ages {
+            abandoned_after: config.multipart_abandoned_after,
+            every: config.multipart_sweep_every,
+        }
+    };
+    let observer = Arc::new(parts.admin.metrics.clone());
+    let drain = shutdown.drain.clone();
+    async move {
+        tokio::select! {
+            () = janitor::run(gateway, ages, observer) => {}
+            () = drain.cancelled() => {}
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
-impl Exchange {
-    /// Checks all of it first, so that a refusal changes nothing.
-    fn with(&self, config: Config) -> Result<(), String> {
-        let routed = config.routes.iter().filter_map(|route| route.account.as_ref());
-        if let Some(new) =
-            routed.chain(&config.default_account).find(|name| !self.stores.contains_key(*name))
-        {
-            return Err(format!("the account {new:?} is new: accounts are opened at the start"));
-        }
-        let (accounts, users) =
-            wiring::state(&config, &self.stores).map_err(|faults| faults.to_string())?;
-        if let (Some(tls), Some(files)) = (&self.tls, &config.tls) {
-            tls.reload(files)?;
-        }
-        self.gateway.reload(accounts, users);
-        self.shown.store(Arc::new(config));
-        Ok(())
-    }
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one time that the start of the process is told")]
+fn now_seconds() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }

@@ -1,12 +1,12 @@
-//! One connection of a listener: HTTP/1.1 by hyper, with our limits and deadlines, and with the
+//! One connection of a listener: HTTP/1.1 or HTTP/2 by hyper, with our limits and deadlines, and with the
 //! refusals of what hyper accepts: a head that says two things about its body, two hosts or none, a
 //! target of another host than the one in the header, a target without end.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,19 +16,27 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
-use crate::server::guarded::{Deadlines, Guarded, InFlight, Shared};
+use crate::server::guarded::{Deadlines, Guarded, InFlight, Shared, Taking};
 use crate::server::head::HEAD_BYTES_MAX;
 use crate::server::metrics::Metrics;
+use crate::server::preface::{self, Protocol, Rewound};
+use crate::server::streams;
 
 /// S3 sends a dozen; proxies add theirs.
 const HEADERS_MAX: usize = 100;
 /// A key is 3 KB at most when every byte is escaped; the rest is for presigned queries and tokens.
 const URI_BYTES_MAX: usize = 16 * 1024;
+/// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
+/// 400 MiB of slow readers. (See `docs/limits.md`.)
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// hyper's own deadline for heads, behind ours, so that none of its states lasts for ever.
 const HYPER_HEAD_DEADLINE: Duration = Duration::from_secs(75);
 
@@ -39,6 +47,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection itself is TLS.
     pub scheme: Scheme,
+    /// The version of TLS, as policies name it.
+    pub tls: Option<&'static str>,
 }
 
 /// What a connection speaks.
@@ -82,21 +92,55 @@ pub(super) struct Manner {
     pub(super) metrics: Metrics,
     /// When it is cancelled, answers in progress are finished and nothing more is read.
     pub(super) drain: CancellationToken,
+    /// What runs beside a connection, streams of HTTP/2 for one; the drain waits for it.
+    pub(super) tasks: TaskTracker,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve<T, S>(io: T, peer: Peer, handler: S, manner: &Manner)
+/// Serves one connection to its end. ALPN has told what it speaks, or its first bytes do.
+pub(super) async fn serve<T, S>(
+    io: T,
+    told: Option<Protocol>,
+    peer: Peer,
+    handler: S,
+    manner: &Manner,
+) where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Handler,
+{
+    let since = Instant::now();
+    let (protocol, io) = if let Some(protocol) = told {
+        (protocol, Rewound::new(io))
+    } else {
+        let read = tokio::time::timeout_at(since + manner.deadlines.head, preface::read(io));
+        tokio::select! {
+            read = read => match read {
+                Ok(Ok(read)) => read,
+                Ok(Err(_hung_up)) => return,
+                Err(_elapsed) => return manner.metrics.connection_cut("head"),
+            },
+            () = manner.drain.cancelled() => return,
+        }
+    };
+    match protocol {
+        Protocol::Http1 => serve_http1(io, since, peer, handler, manner).await,
+        Protocol::Http2 => streams::serve(io, peer, handler, manner).await,
+    }
+}
+
+async fn serve_http1<T, S>(io: T, since: Instant, peer: Peer, handler: S, manner: &Manner)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Handler,
 {
-    let (io, shared) = Guarded::new(io, manner.deadlines, manner.metrics.clone());
-    let gate = Gate { handler, shared: Arc::clone(&shared), peer, metrics: manner.metrics.clone() };
+    let (io, shared) = Guarded::new(io, since, manner.deadlines, manner.metrics.clone());
+    let metrics = manner.metrics.clone();
+    let gate = Gate { handler, shared: Arc::clone(&shared), peer, metrics, answers: None };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HYPER_HEAD_DEADLINE)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(io), gate);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -117,11 +161,55 @@ where
 }
 
 /// Stands between hyper and the handler.
-struct Gate<S> {
+pub(super) struct Gate<S> {
     handler: S,
     shared: Arc<Shared>,
     peer: Peer,
     metrics: Metrics,
+    /// With HTTP/2: where each answer is reported that is to be watched.
+    answers: Option<mpsc::UnboundedSender<Weak<Taking>>>,
+}
+
+impl<S> Gate<S> {
+    /// That of a connection of HTTP/2.
+    pub(super) fn of_streams(
+        handler: S,
+        shared: Arc<Shared>,
+        peer: Peer,
+        manner: &Manner,
+        answers: mpsc::UnboundedSender<Weak<Taking>>,
+    ) -> Self {
+        let metrics = manner.metrics.clone();
+        Self { handler, shared, peer, metrics, answers: Some(answers) }
+    }
+
+    /// What hyper has handed on is what came; what HTTP/2 says in a way of its own is said as HTTP/1.1
+    /// says it. False: it cannot be known what came.
+    fn read(&self, request: &mut Request<Incoming>) -> bool {
+        if self.answers.is_some() {
+            // Frames have one length, and the door of HTTP/2 has compared it with the header's.
+            self.shared.count_clear(1);
+            adopt_authority(request);
+        }
+        self.shared.next_is_clear()
+    }
+
+    /// Watches whether the client takes the answer.
+    fn watched(&self) -> Option<Arc<Taking>> {
+        let answers = self.answers.as_ref()?;
+        let taking = Arc::new(Taking::new());
+        // Nobody watches a connection that is ending.
+        answers.send(Arc::downgrade(&taking)).ok()?;
+        Some(taking)
+    }
+}
+
+/// `:authority` is HTTP/2's Host: <https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1>.
+fn adopt_authority<B>(request: &mut Request<B>) {
+    let Some(authority) = request.uri().authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        request.headers_mut().entry(HOST).or_insert(host);
+    }
 }
 
 impl<S: Handler> hyper::service::Service<Request<Incoming>> for Gate<S> {
@@ -131,18 +219,17 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Gate<S> {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let in_flight = self.shared.begin();
-        if let Some(refusal) = objection(self.shared.next_is_clear(), &request) {
+        let is_clear = self.read(&mut request);
+        let taking = self.watched();
+        let counted = move |body| Counted::new(body, taking, in_flight);
+        if let Some(refusal) = objection(is_clear, &request) {
             self.metrics.connection_cut("refused_head");
             let answer = refusal.answer(request, self.peer, self.metrics.clone());
-            let answer = answer.map(|body| Counted { body, _in_flight: in_flight });
-            return Box::pin(std::future::ready(Ok(answer)));
+            return Box::pin(std::future::ready(Ok(answer.map(counted))));
         }
         request.extensions_mut().insert(self.peer);
         let answer = self.handler.clone().oneshot(request);
-        Box::pin(async move {
-            let answer = answer.await?;
-            Ok(answer.map(|body| Counted { body, _in_flight: in_flight }))
-        })
+        Box::pin(async move { Ok(answer.await?.map(counted)) })
     }
 }
 
@@ -165,10 +252,17 @@ fn objection<B>(framing_is_clear: bool, request: &Request<B>) -> Option<Refusal>
         let text = "The URI is too long.";
         return Some(Refusal { status: StatusCode::URI_TOO_LONG, text });
     }
+    if request.headers().len() > HEADERS_MAX {
+        let text = "The request has too many headers.";
+        return Some(Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text });
+    }
     let mut hosts = request.headers().get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return bad("The request must have one Host header.");
     };
+    if host.as_bytes().contains(&b'@') {
+        return bad("The Host header names more than a host.");
+    }
     match uri.authority() {
         Some(authority) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
             bad("The host of the request's target is not the one in its Host header.")
@@ -199,7 +293,18 @@ impl Refusal {
 /// The body of an answer; its request is in flight until hyper has taken all of it.
 pub(super) struct Counted {
     body: Body,
+    taking: Option<Arc<Taking>>,
     _in_flight: InFlight,
+}
+
+impl Counted {
+    /// An answer whose head goes out now.
+    fn new(body: Body, taking: Option<Arc<Taking>>, in_flight: InFlight) -> Self {
+        if let Some(taking) = &taking {
+            taking.was_given();
+        }
+        Self { body, taking, _in_flight: in_flight }
+    }
 }
 
 impl HttpBody for Counted {
@@ -210,7 +315,14 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if let Some(taking) = &self.taking {
+            taking.is_wanted();
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(taking) = &self.taking {
+            taking.was_given();
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -19,10 +19,12 @@ use crate::server::config::{
     self, AccountAccess, AccountConfig, Config, Environment, KeyConfig, Origin, Role, Secret,
     Sources, UserConfig,
 };
-use crate::server::{Shutdown, admin, output, telemetry};
+use crate::server::{Shutdown, output, status, telemetry};
 
 /// The account's name in the configuration that `dev` makes up.
 const ACCOUNT: &str = "azurite";
+/// Of the S3 port, where nobody says another.
+const DEFAULT_PORT: u16 = 9000;
 const AZURITE_POLL: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it, or Azurite's end does.
@@ -64,20 +66,19 @@ pub async fn run(flags: &DevFlags, sources: Sources) -> Result<(), Failure> {
 /// for trying things out.
 fn dev_sources(mut sources: Sources) -> Sources {
     sources.environment = sources.environment.filtered(|name| !name.starts_with("AZURE_"));
-    let listen = sources.flags.get("listen").cloned();
-    let listen = listen.or_else(|| sources.environment.get("BLUEBUCKET_LISTEN").map(str::to_owned));
-    let ports = listen.as_deref().and_then(|listen| listen.parse::<SocketAddr>().ok());
-    // The port after the S3 port; where that is any port, any port.
-    let admin = ports.map_or(9001, |listen| match listen.port() {
-        0 => 0,
-        port => port.wrapping_add(1),
-    });
-    sources.dev_defaults = vec![
-        ("admin_listen", format!("127.0.0.1:{admin}")),
-        ("domains", "localhost".to_owned()),
-        ("allow_sigv2", "true".to_owned()),
-        ("log", "warn".to_owned()),
-    ];
+    let defaults = |admin: u16| {
+        vec![
+            ("admin_listen", format!("127.0.0.1:{admin}")),
+            ("domains", "localhost".to_owned()),
+            ("allow_sigv2", "true".to_owned()),
+            ("log", "warn".to_owned()),
+        ]
+    };
+    // The admin port is the one after the S3 port, wherever that one was said; any port where it is
+    // any port. A configuration with faults tells them when it is loaded to be used.
+    sources.dev_defaults = defaults(0);
+    let listen = config::load(&sources).map_or(DEFAULT_PORT, |loaded| loaded.config.listen.port());
+    sources.dev_defaults = defaults(if listen == 0 { 0 } else { listen.wrapping_add(1) });
     sources
 }
 
@@ -229,7 +230,7 @@ fn say_how_to_use_it(address: SocketAddr, config: &Config) {
         output::say(format!("export AWS_ACCESS_KEY_ID={}", key.access_key_id));
         output::say(format!("export AWS_SECRET_ACCESS_KEY={}\n", key.secret_access_key.expose()));
     }
-    output::say(admin::recipe(&endpoint, &config.region));
+    output::say(status::for_dev(&endpoint, &config.region));
     output::say("Ctrl-C ends it.");
 }
 
@@ -304,6 +305,16 @@ mod tests {
         };
         assert_eq!(admin("127.0.0.1:7000"), 7001);
         assert_eq!(admin("127.0.0.1:0"), 0);
+    }
+
+    #[test]
+    fn the_admin_port_follows_an_s3_port_that_stands_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bb.toml");
+        fs::write(&file, "listen = \"127.0.0.1:7100\"").unwrap();
+        let sources = Sources { file: Some(file), need: Need::Nothing, ..Sources::default() };
+        let config = config::load(&dev_sources(sources)).unwrap().config;
+        assert_eq!(config.admin_listen.port(), 7101);
     }
 
     #[test]

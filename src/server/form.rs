@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use http::HeaderMap;
 use sync_wrapper::SyncWrapper;
 
-use crate::access::{Caller, Directory};
+use crate::access::{Caller, Circumstances, Connection, Directory, Door, Signature};
 use crate::ops::Request;
 use crate::s3::auth::{self, Rules, SigningKeys};
 use crate::s3::body::empty;
@@ -36,7 +36,11 @@ impl std::fmt::Debug for Gate<'_> {
 /// Reads the fields of a form and checks who signed it and what they allow.
 ///
 /// Only the fields count: headers of the request beside them are covered by no signature.
-pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
+pub async fn admit(
+    request: Request,
+    gate: Gate<'_>,
+    connection: Connection,
+) -> Result<Request, Error> {
     let Target::Bucket(bucket) = request.target.clone() else {
         return Err(Error::new(Code::MethodNotAllowed));
     };
@@ -46,13 +50,16 @@ pub async fn admit(request: Request, gate: Gate<'_>) -> Result<Request, Error> {
     }
     let (form, file) = Form::read(request.body.into_inner(), &request.headers).await?;
     let reply = Reply::read(&form)?;
-    let (caller, (min, max)) = allowed(&form, &bucket, gate, request.now)?;
+    let (caller, signature, (min, max)) = allowed(&form, &bucket, gate, request.now)?;
     let key = ObjectKey::parse(form.need("key")?)?;
+    let headers = headers(&form, &request.headers)?;
+    let circumstances =
+        Circumstances::read(&headers, &request.query, connection, signature, request.now);
     Ok(Request {
         target: Target::Object(bucket, key),
-        headers: headers(&form, &request.headers)?,
+        headers,
         body: SyncWrapper::new(file.limited(min, max).into_body()),
-        caller,
+        caller: caller.asking(circumstances),
         reply: Some(reply),
         ..Request { body: SyncWrapper::new(empty()), ..request }
     })
@@ -65,13 +72,15 @@ fn allowed(
     bucket: &crate::s3::names::BucketName,
     gate: Gate<'_>,
     now: OffsetDateTime,
-) -> Result<(Caller, (u64, u64)), Error> {
+) -> Result<(Caller, Option<Signature>, (u64, u64)), Error> {
     let Gate { users, rules, signing_keys } = gate;
     let Some(signed) = auth::verify_form(form, users, rules, signing_keys)? else {
-        return Ok((Caller::anonymous(), (0, u64::MAX)));
+        return Ok((Caller::anonymous(), None, (0, u64::MAX)));
     };
     let policy = Policy::parse(form.need("policy")?)?;
-    Ok((users.caller(&signed)?, policy.check(form, bucket, now)?))
+    let (algorithm, signed_at) = (signed.algorithm(), signed.signed_at());
+    let signature = Signature { door: Door::Form, algorithm, signed_at };
+    Ok((users.caller(&signed)?, Some(signature), policy.check(form, bucket, now)?))
 }
 
 /// The headers of the PUT that the form stands for.

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::server::head::{Phase, Tracker};
+use crate::server::last_words;
 use crate::server::metrics::Metrics;
 
 /// How long a connection may keep us waiting for what.
@@ -32,8 +33,12 @@ pub struct Deadlines {
 }
 
 /// What the stream and the service of one connection know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
+    /// When the connection began.
+    started: Instant,
+    /// When the last answer ended, in milliseconds since then.
+    quiet_since: AtomicU64,
     /// Heads that came in without anything to object to.
     clear_heads: AtomicU64,
     /// Requests that hyper handed on.
@@ -43,6 +48,28 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            quiet_since: AtomicU64::new(0),
+            clear_heads: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// Heads have come in without anything to object to.
+    pub(super) fn count_clear(&self, heads: u64) {
+        self.clear_heads.fetch_add(heads, Ordering::Relaxed);
+    }
+
+    /// How long there has been no request, unless there is one.
+    pub(super) fn quiet(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.quiet_since.load(Ordering::Relaxed));
+        let idle = self.in_flight.load(Ordering::Relaxed) == 0;
+        idle.then(|| self.started.elapsed().saturating_sub(since))
+    }
+
     /// Counts the request that hyper hands on now; whether its head was clear.
     pub(super) fn next_is_clear(&self) -> bool {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +94,48 @@ pub(super) struct InFlight(Arc<Shared>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.quiet_since.store(millis(self.0.started.elapsed()), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether the client of one answer takes it.
+#[derive(Debug)]
+pub(super) struct Taking {
+    started: Instant,
+    /// Since when the client has not asked for more, in milliseconds; [`Taking::WANTED`] while it is we
+    /// who are waited for.
+    since: AtomicU64,
+}
+
+impl Taking {
+    const WANTED: u64 = u64::MAX;
+
+    /// An answer that we are still waited for.
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), since: AtomicU64::new(Self::WANTED) }
+    }
+
+    /// The client takes more.
+    pub(super) fn is_wanted(&self) {
+        self.since.store(Self::WANTED, Ordering::Relaxed);
+    }
+
+    /// It was given more.
+    pub(super) fn was_given(&self) {
+        self.since.store(millis(self.started.elapsed()), Ordering::Relaxed);
+    }
+
+    /// How long the client has been waited for.
+    pub(super) fn waits(&self) -> Duration {
+        match self.since.load(Ordering::Relaxed) {
+            Self::WANTED => Duration::ZERO,
+            since => self.started.elapsed().saturating_sub(Duration::from_millis(since)),
+        }
     }
 }
 
@@ -92,7 +160,8 @@ impl Waiting {
 #[derive(Debug)]
 pub(super) struct Guarded<T> {
     io: T,
-    tracker: Tracker,
+    /// Follows the heads of HTTP/1.1; streams of HTTP/2 have their own watch.
+    tracker: Option<Tracker>,
     shared: Arc<Shared>,
     deadlines: Deadlines,
     metrics: Metrics,
@@ -100,14 +169,30 @@ pub(super) struct Guarded<T> {
     silence: Pin<Box<Sleep>>,
     write_stalls: bool,
     stall: Pin<Box<Sleep>>,
+    /// What is said in place of hyper's own refusal, as far as it is not on the wire.
+    last_words: Vec<u8>,
 }
 
 impl<T> Guarded<T> {
-    pub(super) fn new(io: T, deadlines: Deadlines, metrics: Metrics) -> (Self, Arc<Shared>) {
-        let shared = Arc::new(Shared::default());
+    /// The stream of a connection that began at `since` and speaks HTTP/1.1.
+    pub(super) fn new(
+        io: T,
+        since: Instant,
+        deadlines: Deadlines,
+        metrics: Metrics,
+    ) -> (Self, Arc<Shared>) {
+        let (mut guarded, shared) = Self::of_streams(io, deadlines, metrics);
+        guarded.tracker = Some(Tracker::new());
+        guarded.silence = Box::pin(tokio::time::sleep_until(since + deadlines.head));
+        (guarded, shared)
+    }
+
+    /// The stream of a connection that speaks HTTP/2: only its writing is watched here.
+    pub(super) fn of_streams(io: T, deadlines: Deadlines, metrics: Metrics) -> (Self, Arc<Shared>) {
+        let shared = Arc::new(Shared::new());
         let guarded = Self {
             io,
-            tracker: Tracker::new(),
+            tracker: None,
             shared: Arc::clone(&shared),
             deadlines,
             metrics,
@@ -116,14 +201,16 @@ impl<T> Guarded<T> {
             silence: Box::pin(tokio::time::sleep(deadlines.head)),
             write_stalls: false,
             stall: Box::pin(tokio::time::sleep(deadlines.write)),
+            last_words: Vec::new(),
         };
         (guarded, shared)
     }
 
     fn took(&mut self, bytes: &[u8]) {
-        let clear = self.tracker.feed(bytes);
-        self.shared.clear_heads.fetch_add(clear, Ordering::Relaxed);
         self.metrics.received(bytes.len());
+        let Some(tracker) = &mut self.tracker else { return };
+        let clear = tracker.feed(bytes);
+        self.shared.count_clear(clear);
         // A head that goes on keeps the time that it has; after its end, whatever comes has its own.
         if clear > 0 || self.awaited() != self.waiting {
             self.waiting = None;
@@ -134,7 +221,7 @@ impl<T> Guarded<T> {
         if self.shared.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        match self.tracker.phase() {
+        match self.tracker.as_ref()?.phase() {
             Phase::Idle | Phase::Head if self.waiting == Some(Waiting::FirstHead) => self.waiting,
             Phase::Head => Some(Waiting::Head),
             Phase::Idle | Phase::Body | Phase::Lost => Some(Waiting::Idle),
@@ -177,6 +264,19 @@ impl<T> Guarded<T> {
         Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
     }
 
+    /// Keeps back a refusal that hyper makes by itself, and says it as S3 does. Such a one is all that is
+    /// written while no request is open, and is written at once.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        if self.tracker.is_none() || self.shared.in_flight.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        let Some((status, words)) = last_words::in_place_of(bytes) else { return false };
+        self.metrics.connection_cut("refused_head");
+        tracing::info!(status = status.as_u16(), "a head was refused");
+        self.last_words = words;
+        true
+    }
+
     fn guard_count(
         &mut self,
         context: &mut Context<'_>,
@@ -215,6 +315,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut this.io).poll_write(context, bytes);
         this.guard_count(context, written)
     }
@@ -225,6 +328,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let mut full = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(bytes), None) = (full.next(), full.next())
+            && this.keeps_back(bytes)
+        {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
         this.guard_count(context, written)
     }
@@ -235,6 +344,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        while !this.last_words.is_empty() {
+            let written = Pin::new(&mut this.io).poll_write(context, &this.last_words);
+            let written = ready!(this.guard_count(context, written))?;
+            this.last_words.drain(..written.min(this.last_words.len()));
+        }
         let flushed = Pin::new(&mut this.io).poll_flush(context);
         this.guard_write(context, flushed)
     }

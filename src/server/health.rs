@@ -1,15 +1,21 @@
 //! Whether the process lives and whether it is of use: `/live` and `/ready`, on both ports.
+//!
+//! Ready means that at least one account answers. Every replica has the same accounts, so an account
+//! that fails would take all replicas out of rotation, and with them the buckets of the accounts that
+//! are well. Its own buckets answer 503 meanwhile; status page, metrics and an alert name it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::azure::BlobStore;
+use crate::azure::{BlobError, CLOCK_SKEW_MAX, Kind};
+use crate::ops::accounts::Account;
 
 /// How long an answer of Azure is believed: probes come every second, from several probers.
 const BELIEVED: Duration = Duration::from_secs(3);
@@ -38,8 +44,17 @@ pub struct Health(Arc<Inner>);
 
 struct Inner {
     draining: AtomicBool,
-    probes: Vec<(String, Arc<dyn Probe>)>,
-    last: Mutex<Option<(Instant, Vec<AccountState>)>>,
+    probes: ArcSwap<Probes>,
+    last: Mutex<Option<Asked>>,
+}
+
+type Probes = Vec<(String, Arc<dyn Probe>)>;
+
+/// What some accounts answered, and when.
+struct Asked {
+    at: Instant,
+    probes: Arc<Probes>,
+    states: Vec<AccountState>,
 }
 
 impl std::fmt::Debug for Health {
@@ -49,17 +64,18 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// Ready when every account answers.
+    /// Ready when one of these accounts answers.
     pub fn new<P: Probe + 'static>(accounts: impl IntoIterator<Item = (String, P)>) -> Self {
-        let probes = accounts.into_iter().map(|(name, probe)| {
-            let probe: Arc<dyn Probe> = Arc::new(probe);
-            (name, probe)
-        });
         Self(Arc::new(Inner {
             draining: AtomicBool::new(false),
-            probes: probes.collect(),
+            probes: ArcSwap::from_pointee(probes(accounts)),
             last: Mutex::new(None),
         }))
+    }
+
+    /// Asks these accounts from now on: the configuration has changed.
+    pub fn watch<P: Probe + 'static>(&self, accounts: impl IntoIterator<Item = (String, P)>) {
+        self.0.probes.store(Arc::new(probes(accounts)));
     }
 
     /// Not ready any more, whatever Azure says.
@@ -72,35 +88,38 @@ impl Health {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// Whether requests would be answered, or the first reason why not.
+    /// Whether requests would be answered, or why not.
     pub async fn ready(&self) -> Result<(), String> {
         if self.is_draining() {
             return Err("draining".to_owned());
         }
-        for AccountState { account, answer } in self.accounts().await {
-            answer.map_err(|cause| format!("account {account}: {cause}"))?;
+        let states = self.accounts().await;
+        if states.iter().any(|state| state.answer.is_ok()) {
+            return Ok(());
         }
-        Ok(())
+        Err(states.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
     /// Every account with its state. Azure is asked at most every few seconds, however many ask here.
     pub async fn accounts(&self) -> Vec<AccountState> {
+        let probes = self.0.probes.load_full();
         let mut last = self.0.last.lock().await;
-        if let Some((at, states)) = last.as_ref()
-            && at.elapsed() < BELIEVED
+        if let Some(asked) = last.as_ref()
+            && asked.at.elapsed() < BELIEVED
+            && Arc::ptr_eq(&asked.probes, &probes)
         {
-            return states.clone();
+            return asked.states.clone();
         }
-        let states = self.ask().await;
-        *last = Some((Instant::now(), states.clone()));
+        let states = Self::ask(&probes).await;
+        *last = Some(Asked { at: Instant::now(), probes, states: states.clone() });
         drop(last);
         states
     }
 
     /// Asks all at once: one that is silent makes nobody else late.
-    async fn ask(&self) -> Vec<AccountState> {
+    async fn ask(probes: &Probes) -> Vec<AccountState> {
         let mut asked = JoinSet::new();
-        for (account, probe) in &self.0.probes {
+        for (account, probe) in probes {
             let (account, probe) = (account.clone(), Arc::clone(probe));
             asked.spawn(async move {
                 let answer = tokio::time::timeout(PROBE_DEADLINE, probe.probe()).await;
@@ -114,12 +133,54 @@ impl Health {
     }
 }
 
-/// What kind of account it is can be asked cheaply and needs the credential.
-#[async_trait]
-impl Probe for BlobStore {
-    async fn probe(&self) -> Result<(), String> {
-        self.account_information().await.map(drop).map_err(|error| error.to_string())
+impl std::fmt::Display for AccountState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.answer {
+            Ok(()) => write!(f, "account {}: answers", self.account),
+            Err(cause) => write!(f, "account {}: {cause}", self.account),
+        }
     }
+}
+
+fn probes<P: Probe + 'static>(accounts: impl IntoIterator<Item = (String, P)>) -> Probes {
+    let shared = |(name, probe)| {
+        let probe: Arc<dyn Probe> = Arc::new(probe);
+        (name, probe)
+    };
+    accounts.into_iter().map(shared).collect()
+}
+
+/// What kind of account it is can be asked cheaply and needs the credential. A role for data only, as
+/// Storage Blob Data Contributor, does not cover that question; then the system container is looked at.
+/// <https://learn.microsoft.com/rest/api/storageservices/get-account-information#permissions>
+#[async_trait]
+impl Probe for Arc<Account> {
+    async fn probe(&self) -> Result<(), String> {
+        let skew = match self.store.account_information().await {
+            Ok(information) => information.clock_skew,
+            Err(error) if error.lacks_a_right() => match self.store.container(&self.system).await {
+                Ok(_) => None,
+                Err(error) if error.kind() == Kind::NoSuchContainer => error.clock_skew(),
+                Err(error) => return Err(explained(&error)),
+            },
+            Err(error) => return Err(explained(&error)),
+        };
+        skew.and_then(clock_fault).map_or(Ok(()), Err)
+    }
+}
+
+/// A clock that is off is what Azure refuses, though it says that the signature is wrong.
+fn explained(error: &BlobError) -> String {
+    error.clock_skew().and_then(clock_fault).unwrap_or_else(|| error.to_string())
+}
+
+/// What is wrong with a clock that is so far from Azure's.
+fn clock_fault(skew: time::Duration) -> Option<String> {
+    let way = if skew.is_negative() { "behind" } else { "ahead of" };
+    (skew.abs() >= CLOCK_SKEW_MAX).then(|| {
+        let seconds = skew.whole_seconds().abs();
+        format!("this machine's clock is {seconds} s {way} Azure's: set it (NTP)")
+    })
 }
 
 #[cfg(test)]
@@ -193,10 +254,38 @@ pub(super) mod tests {
         ];
         let health = Health::new(probes.map(|(name, probe)| (name.to_owned(), probe)));
         let begun = Instant::now();
-        assert!(health.ready().await.unwrap_err().starts_with("account a: no answer within"));
+        assert_eq!(health.ready().await, Ok(()), "one account that answers is of use");
         assert_eq!(begun.elapsed(), PROBE_DEADLINE, "all at once");
         let states = health.accounts().await;
         let fine = states.iter().map(|state| (state.account.as_str(), state.answer.is_ok()));
         assert_eq!(fine.collect::<Vec<_>>(), [("a", false), ("b", true), ("c", false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f37_nobody_is_ready_over_accounts_that_are_all_silent() {
+        let health = Health::new([("b".to_owned(), Silent), ("a".to_owned(), Silent)]);
+        let why = health.ready().await.unwrap_err();
+        assert!(why.starts_with("account a: no answer within"), "{why}");
+        assert!(why.contains("; account b: no answer within"), "{why}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_that_a_reload_brings_are_asked_at_once() {
+        let (old, new) = (Scripted::default(), Scripted::default());
+        old.broken.store(true, Ordering::Relaxed);
+        let health = Health::new([("a".to_owned(), old.clone())]);
+        assert!(health.ready().await.is_err());
+        health.watch([("b".to_owned(), new.clone())]);
+        assert_eq!(health.ready().await, Ok(()));
+        assert_eq!(old.asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn f36_a_clock_that_is_off_is_named() {
+        let fault = |minutes| clock_fault(time::Duration::minutes(minutes));
+        assert_eq!(fault(14), None);
+        assert_eq!(fault(-14), None);
+        assert!(fault(20).unwrap().contains("1200 s ahead of Azure's"));
+        assert!(fault(-20).unwrap().contains("1200 s behind Azure's"));
     }
 }

@@ -6,23 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::server::connection::{self, Handler, Manner, Peer, Scheme};
-use crate::server::tls::Tls;
+use crate::server::last_words;
+use crate::server::tls::{self, Tls};
 
 /// Out of file descriptors, for example: others must end first, and asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a client reads that got no connection. No id, no XML library, nothing that waits.
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/xml\r\n\
-    connection: close\r\nretry-after: 1\r\ncontent-length: 126\r\n\r\n\
-    <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
-    <Message>Please reduce your request rate.</Message></Error>";
 
 /// The limits of one port.
 #[derive(Debug)]
@@ -77,7 +72,7 @@ pub(super) async fn accept<S: Handler>(port: Port, handler: S, tasks: TaskTracke
 
 /// One word, if it fits into the socket at once; a client without TLS understands it.
 fn refuse(stream: &TcpStream, speaks_tls: bool) {
-    if !speaks_tls && let Err(error) = stream.try_write(NO_ROOM) {
+    if !speaks_tls && let Err(error) = stream.try_write(&last_words::no_room()) {
         tracing::debug!(%error, "a client without room heard nothing");
     }
 }
@@ -95,12 +90,17 @@ impl Task {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            return self.serve(stream, Peer { address, scheme: Scheme::Http }, handler).await;
+            let peer = Peer { address, scheme: Scheme::Http, tls: None };
+            return connection::serve(stream, None, peer, handler, &self.manner).await;
         };
         let handshake = tls.acceptor().accept(stream);
         match tokio::time::timeout(self.manner.deadlines.handshake, handshake).await {
             Ok(Ok(stream)) => {
-                self.serve(stream, Peer { address, scheme: Scheme::Https }, handler).await;
+                let session = stream.get_ref().1;
+                let tls = version(session.protocol_version());
+                let told = Some(tls::protocol(session));
+                let peer = Peer { address, scheme: Scheme::Https, tls };
+                connection::serve(stream, told, peer, handler, &self.manner).await;
             }
             Ok(Err(error)) => {
                 self.manner.metrics.connection_cut("handshake");
@@ -109,13 +109,14 @@ impl Task {
             Err(_elapsed) => self.manner.metrics.connection_cut("handshake"),
         }
     }
+}
 
-    async fn serve<T, S>(&self, stream: T, peer: Peer, handler: S)
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        S: Handler,
-    {
-        connection::serve(stream, peer, handler, &self.manner).await;
+/// As policies name it. No older version is spoken here.
+fn version(spoken: Option<ProtocolVersion>) -> Option<&'static str> {
+    if spoken == Some(ProtocolVersion::TLSv1_2) {
+        Some("1.2")
+    } else {
+        spoken.filter(|spoken| *spoken == ProtocolVersion::TLSv1_3).map(|_| "1.3")
     }
 }
 
@@ -126,16 +127,4 @@ pub(super) async fn bind(address: SocketAddr) -> io::Result<(TcpListener, Socket
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::NO_ROOM;
-
-    #[test]
-    fn the_word_to_those_without_room_has_its_length() {
-        let text = std::str::from_utf8(NO_ROOM).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-    }
 }

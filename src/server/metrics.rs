@@ -16,9 +16,16 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::azure;
+use crate::ops::janitor::{self, Removed, Swept};
+use crate::server::recent::{Fault, Recent};
 
 /// Seconds; from a cached answer to a build of a large object.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// Bytes changed between us and Azure.
+pub const TO_AZURE: &str = "to_azure";
+/// An answer ended before its length.
+pub const ANSWER_CUT: &str = "answer_cut";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
@@ -49,6 +56,17 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfAccount {
+    /// Its name in the configuration, which strangers do not write.
+    account: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -61,6 +79,7 @@ struct Inner {
     registry: Registry,
     requests: Family<Answered, Counter>,
     request_seconds: Family<Operation, Histogram>,
+    first_byte_seconds: Family<Operation, Histogram>,
     in_flight: Gauge,
     shed: Family<Reason, Counter>,
     connections: Gauge,
@@ -74,7 +93,17 @@ struct Inner {
     azure_requests: Family<Asked, Counter>,
     azure_seconds: Family<Operation, Histogram>,
     azure_retries: Family<Operation, Counter>,
+    azure_throttled: Counter,
+    token_refreshes: Family<Outcome, Counter>,
+    memory_bytes: Gauge<u64, AtomicU64>,
+    uploads_open: Gauge<u64, AtomicU64>,
+    accounts_up: Family<OfAccount, Gauge>,
+    access_log_lost: Counter,
+    start_time_seconds: Gauge,
+    recent: Recent,
     reloads: Family<Outcome, Counter>,
+    sweeps: Family<Outcome, Counter>,
+    swept_blobs: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -85,6 +114,7 @@ impl Metrics {
             registry: Registry::with_prefix("bluebucket"),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
+            first_byte_seconds: Family::new_with_constructor(seconds),
             in_flight: Gauge::default(),
             shed: Family::default(),
             connections: Gauge::default(),
@@ -98,17 +128,75 @@ impl Metrics {
             azure_requests: Family::default(),
             azure_seconds: Family::new_with_constructor(seconds),
             azure_retries: Family::default(),
+            azure_throttled: Counter::default(),
+            token_refreshes: Family::default(),
+            memory_bytes: Gauge::default(),
+            uploads_open: Gauge::default(),
+            accounts_up: Family::default(),
+            access_log_lost: Counter::default(),
+            start_time_seconds: Gauge::default(),
+            recent: Recent::new(),
             reloads: Family::default(),
+            sweeps: Family::default(),
+            swept_blobs: Family::default(),
         };
+        inner.begin_at_nothing();
         inner.register_our_side();
         inner.register_the_inside();
+        inner.register_the_state();
         Self(Arc::new(inner))
     }
 
     /// A request was answered.
     pub fn request(&self, op: &'static str, status: u16, elapsed: Duration) {
+        self.0.recent.request(status, elapsed);
         self.0.requests.get_or_create(&Answered { op, status: status.into() }).inc();
         self.0.request_seconds.get_or_create(&Operation { op }).observe(elapsed.as_secs_f64());
+    }
+
+    /// The answer to a request begins.
+    pub fn first_byte(&self, op: &'static str, elapsed: Duration) {
+        self.0.first_byte_seconds.get_or_create(&Operation { op }).observe(elapsed.as_secs_f64());
+    }
+
+    /// A request ended badly, by no fault of its client.
+    pub fn fault(&self, fault: Fault) {
+        self.0.recent.fault(fault);
+    }
+
+    /// The last minutes.
+    pub fn recent(&self) -> &Recent {
+        &self.0.recent
+    }
+
+    /// When the process began, in seconds since 1970, and what its objects may take in memory.
+    pub fn begun(&self, start_time_seconds: i64, memory_bytes: u64) {
+        self.0.start_time_seconds.set(start_time_seconds);
+        self.0.memory_bytes.set(memory_bytes);
+    }
+
+    /// Whether each account answers; those that are not named are gone.
+    pub fn accounts<'a>(&self, states: impl IntoIterator<Item = (&'a str, bool)>) {
+        self.0.accounts_up.clear();
+        for (account, up) in states {
+            let account = OfAccount { account: account.to_owned() };
+            self.0.accounts_up.get_or_create(&account).set(i64::from(up));
+        }
+    }
+
+    /// How many uploads in parts are open.
+    pub fn uploads_open(&self, count: u64) {
+        self.0.uploads_open.set(count);
+    }
+
+    /// A line of the access log found no room.
+    pub fn access_log_lost(&self) {
+        self.0.access_log_lost.inc();
+    }
+
+    /// Bytes of objects held now, and what they may take.
+    pub fn memory(&self) -> (u64, u64) {
+        (self.0.held.get().map_or(0, |held| held()), self.0.memory_bytes.get())
     }
 
     /// A request has come; it counts as in flight until this is dropped.
@@ -190,6 +278,10 @@ impl fmt::Debug for Metrics {
 
 impl azure::Observer for Metrics {
     fn request(&self, op: &'static str, status: Option<u16>, elapsed: Duration, attempt: u32) {
+        // <https://learn.microsoft.com/azure/storage/blobs/scalability-targets>
+        if matches!(status, Some(429 | 503)) {
+            self.0.azure_throttled.inc();
+        }
         let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         self.0.azure_requests.get_or_create(&Asked { op, status }).inc();
         self.0.azure_seconds.get_or_create(&Operation { op }).observe(elapsed.as_secs_f64());
@@ -197,9 +289,57 @@ impl azure::Observer for Metrics {
             self.0.azure_retries.get_or_create(&Operation { op }).inc();
         }
     }
+
+    fn changed_on_the_way(&self, _: &'static str) {
+        self.integrity_failure(TO_AZURE);
+    }
+
+    fn token(&self, fetched: bool) {
+        let result = if fetched { OK } else { FAILED };
+        self.0.token_refreshes.get_or_create(&Outcome { result }).inc();
+    }
 }
 
+impl janitor::Observer for Metrics {
+    fn removed(&self, what: Removed, count: u64) {
+        let kind = match what {
+            Removed::Upload => "upload",
+            Removed::Stray => "stray",
+            Removed::Outcome => "outcome",
+        };
+        self.0.swept_blobs.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn swept(&self, how: Swept) {
+        let result = match how {
+            Swept::Done => "ok",
+            Swept::Elsewhere => "elsewhere",
+            Swept::Failed => "failed",
+        };
+        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+    }
+}
+
+/// How a reload, a token or a sweep ended.
+const OK: &str = "ok";
+const FAILED: &str = "failed";
+
 impl Inner {
+    /// What an alert asks about is there before it first happens: the step from no series to 1 is none.
+    fn begin_at_nothing(&self) {
+        for result in [OK, FAILED] {
+            drop(self.reloads.get_or_create(&Outcome { result }));
+            drop(self.token_refreshes.get_or_create(&Outcome { result }));
+            drop(self.sweeps.get_or_create(&Outcome { result }));
+        }
+        for reason in ["in_flight", "connections"] {
+            drop(self.shed.get_or_create(&Reason { reason }));
+        }
+        for reason in [TO_AZURE, ANSWER_CUT] {
+            drop(self.integrity_failures.get_or_create(&Reason { reason }));
+        }
+    }
+
     fn register_our_side(&mut self) {
         let registry = &mut self.registry;
         let build = Info::new(Build { version: env!("CARGO_PKG_VERSION") });
@@ -207,6 +347,8 @@ impl Inner {
         registry.register("requests", "Requests answered", self.requests.clone());
         let seconds = self.request_seconds.clone();
         registry.register("request_seconds", "From the head to the end of the answer", seconds);
+        let first = self.first_byte_seconds.clone();
+        registry.register("first_byte_seconds", "From the head to the answer's head", first);
         registry.register("requests_in_flight", "Requests open", self.in_flight.clone());
         registry.register("shed", "Requests and connections without room", self.shed.clone());
         registry.register("connections", "Connections of the S3 port", self.connections.clone());
@@ -233,6 +375,25 @@ impl Inner {
         );
         registry.register("azure_retries", "Requests sent again", self.azure_retries.clone());
         registry.register("reloads", "Configurations read again", self.reloads.clone());
+        registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
+        registry.register("swept", "What was found and removed", self.swept_blobs.clone());
+    }
+
+    fn register_the_state(&mut self) {
+        let registry = &mut self.registry;
+        let throttled = self.azure_throttled.clone();
+        registry.register("azure_throttled", "Azure's answers 503 and 429", throttled);
+        let tokens = self.token_refreshes.clone();
+        registry.register("token_refreshes", "Tokens of Entra ID asked for", tokens);
+        let memory = self.memory_bytes.clone();
+        registry.register("memory_bytes", "Object bytes that may be held", memory);
+        let uploads = self.uploads_open.clone();
+        registry.register("uploads_open", "Uploads in parts, as last counted", uploads);
+        registry.register("account_up", "Whether an account answers", self.accounts_up.clone());
+        let lost = self.access_log_lost.clone();
+        registry.register("access_log_lost_lines", "Lines that found no room", lost);
+        let start = self.start_time_seconds.clone();
+        registry.register("start_time_seconds", "When the process began, since 1970", start);
     }
 }
 

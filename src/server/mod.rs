@@ -3,6 +3,7 @@
 //! [`commands`] is the way in from `main`. [`Server`] has the two ports and the drain; what answers on
 //! the S3 port is a [`Handler`]: [`router`], over the gateway that [`wiring`] builds.
 
+pub mod access_log;
 pub mod admin;
 pub mod answer;
 pub mod azurite;
@@ -11,19 +12,27 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod dev;
+mod exchange;
 pub mod form;
 pub mod guarded;
 mod head;
 pub mod health;
 pub mod healthcheck;
 pub mod incoming;
+mod last_words;
 mod listener;
 pub mod metrics;
+mod origin;
 pub mod output;
+mod preface;
+pub mod presign;
+pub mod recent;
 pub mod reload;
 pub mod router;
 pub mod shutdown;
+pub mod status;
 pub mod stores;
+mod streams;
 pub mod telemetry;
 pub mod tls;
 pub mod wiring;
@@ -105,13 +114,13 @@ impl Server {
         let listeners = TaskTracker::new();
         let drain = CancellationToken::new();
         let end = End { accept: CancellationToken::new(), now: CancellationToken::new() };
-        let manner = |metrics: Metrics, drain| Manner { deadlines, metrics, drain };
+        let manner = |metrics: Metrics, drain, tasks| Manner { deadlines, metrics, drain, tasks };
 
         let s3 = Port {
             listener: self.s3,
             tls,
             max_connections: config.limits.max_connections,
-            manner: manner(admin.metrics.clone(), drain.clone()),
+            manner: manner(admin.metrics.clone(), drain.clone(), connections.clone()),
         };
         listeners.spawn(listener::accept(s3, handler, connections.clone(), end.clone()));
 
@@ -121,7 +130,7 @@ impl Server {
             listener: self.admin,
             tls: None,
             max_connections: ADMIN_CONNECTIONS_MAX,
-            manner: manner(Metrics::new(), CancellationToken::new()),
+            manner: manner(Metrics::new(), CancellationToken::new(), TaskTracker::new()),
         };
         let pages = admin::router(admin)
             .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));

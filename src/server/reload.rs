@@ -1,4 +1,5 @@
-//! Users, routes and certificates follow their files: on SIGHUP at once, on a change within seconds.
+//! Users, routes, accounts and certificates follow their files: on SIGHUP at once, on a change within
+//! seconds.
 //! A configuration with faults is reported and the last good one stays.
 
 use std::collections::BTreeMap;
@@ -16,6 +17,19 @@ use crate::server::metrics::Metrics;
 
 /// Two looks that agree come before a reload, so a change counts within three seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The settings whose new value counts at once; the others wait for a restart.
+const AT_ONCE: &[&str] = &[
+    "default_account",
+    "azure_ca_file",
+    "allow_world_readable_secrets",
+    "pass_through",
+    "import.aws_credentials",
+    "import.aws_role",
+    "import.seaweedfs",
+    "tls.certificate",
+    "tls.key",
+];
 
 /// Puts a new configuration into effect, or says why that cannot be; then nothing has changed.
 pub type Apply = Box<dyn Fn(Config) -> Result<(), String> + Send + Sync>;
@@ -119,11 +133,13 @@ impl Reloader {
             self.seen = self.read.clone();
         }
         self.metrics.reload("ok");
-        tracing::info!("configuration reloaded: users, routes and certificates are the new ones");
+        tracing::info!(
+            "configuration reloaded: users, routes, accounts and certificates are the new ones"
+        );
     }
 
     fn mention_what_must_wait(&self, new: &Merged) {
-        for setting in SETTINGS.iter().filter(|setting| !setting.key.starts_with("tls.")) {
+        for setting in SETTINGS.iter().filter(|setting| !AT_ONCE.contains(&setting.key)) {
             let value = |merged: &Merged| merged.raw(setting.key).map(|found| found.value.clone());
             if value(new) != value(&self.settings) {
                 tracing::warn!(key = setting.key, "the new value counts from the next start on");

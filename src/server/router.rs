@@ -21,7 +21,8 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::Caller;
+use crate::access::{Caller, Circumstances, Connection, Door, Signature};
+use crate::azure::Tally;
 use crate::ops::{Gateway, Request};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
@@ -29,11 +30,14 @@ use crate::s3::operation::Operation;
 use crate::s3::query::{Plus, Query};
 use crate::s3::target::{self, Domains};
 use crate::s3::{Code, Error};
+use crate::server::access_log::AccessLog;
 use crate::server::answer::{self, Seen};
+use crate::server::config::Cidr;
 use crate::server::form::{self, Gate};
 use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
+use crate::server::origin;
 
 /// What the S3 port needs to know.
 pub struct Front {
@@ -47,6 +51,10 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Where a line for each request goes, besides the log.
+    pub access_log: Option<AccessLog>,
+    /// Whose word for whom they pass on counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// How many requests may run at once.
     pub max_in_flight: usize,
     /// How long a client may send next to nothing in the middle of a body.
@@ -99,11 +107,18 @@ async fn handle(
         return answer.map(axum::body::Body::new);
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
+    let connection = origin::of(&head, &hall.front.trusted_proxies);
+    seen.comes_over(connection);
+    if let Some(log) = &hall.front.access_log {
+        seen.write_to(log, &head, now);
+    }
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
     let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
         Ok(permit) => {
             seen.hold(permit);
-            let outcome = run(&hall, &head, body, now, &mut seen).await;
+            let tally = seen.tally();
+            let work = run(&hall, &head, body, now, &mut seen);
+            let outcome = Tally::counting(tally, work).await;
             (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {
@@ -183,11 +198,13 @@ async fn run(
     };
     seen.comes_from(&signed.caller);
     let mut headers = head.headers.clone();
-    if signed.presigned {
+    if signed.signature.is_some_and(|signature| signature.door == Door::Query) {
         hoist(&query, &mut headers)?;
     }
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
+    let connection = origin::of(head, &front.trusted_proxies);
+    let circumstances = Circumstances::read(&headers, &query, connection, signed.signature, now);
     let request = Request {
         id: seen.id().into(),
         operation,
@@ -196,12 +213,12 @@ async fn run(
         headers,
         body: SyncWrapper::new(body),
         payload: signed.payload,
-        caller: signed.caller,
+        caller: signed.caller.asking(circumstances),
         now,
         reply: None,
     };
     let request = if operation == Operation::PostObject {
-        admit_form(hall, request, seen).await?
+        admit_form(hall, request, connection, seen).await?
     } else {
         request
     };
@@ -209,11 +226,16 @@ async fn run(
 }
 
 /// A form says who sends it, and for which key, only in its body.
-async fn admit_form(hall: &Hall, request: Request, seen: &mut Seen) -> Result<Request, Error> {
+async fn admit_form(
+    hall: &Hall,
+    request: Request,
+    connection: Connection,
+    seen: &mut Seen,
+) -> Result<Request, Error> {
     let front = &hall.front;
     let users = front.gateway.users();
     let gate = Gate { users: &users, rules: &front.rules, signing_keys: &hall.signing_keys };
-    let request = form::admit(request, gate).await.inspect_err(|error| {
+    let request = form::admit(request, gate, connection).await.inspect_err(|error| {
         if error.status() == StatusCode::FORBIDDEN {
             front.metrics.auth_failure(error.code().name());
         }
@@ -262,7 +284,7 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> Result<(), Error> {
 struct Authentic {
     caller: Caller,
     payload: Payload,
-    presigned: bool,
+    signature: Option<Signature>,
     path_reading: PathReading,
 }
 
@@ -280,13 +302,17 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         Some(signed) => Ok(Authentic {
             caller: users.caller(&signed)?,
             payload: signed.payload(),
-            presigned: signed.presigned(),
+            signature: Some(Signature {
+                door: if signed.presigned() { Door::Query } else { Door::Header },
+                algorithm: signed.algorithm(),
+                signed_at: signed.signed_at(),
+            }),
             path_reading: signed.path_reading(),
         }),
         None => Ok(Authentic {
             caller: Caller::anonymous(),
             payload: Payload::of_unsigned(&head.headers)?,
-            presigned: false,
+            signature: None,
             path_reading: PathReading::AsSent,
         }),
     }

@@ -53,6 +53,7 @@ async fn start(deadlines: Deadlines, settings: &[(&'static str, &str)]) -> Shell
         admin: Admin {
             health: Health::new([("main".to_owned(), probe.clone())]),
             metrics: metrics.clone(),
+            census: crate::ops::census::Census::new(None),
             config: Arc::new(ArcSwap::from_pointee(config)),
             s3,
         },

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::server::config::TlsConfig;
+use crate::server::preface::Protocol;
 
 /// Accepts TLS with the certificate that was read last.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ impl Tls {
                 .map_err(|error| error.to_string())?
                 .with_no_client_auth()
                 .with_cert_resolver(resolver);
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        server.alpn_protocols = vec![ALPN_HTTP2.to_vec(), b"http/1.1".to_vec()];
         Ok(Self { current, server: Arc::new(server) })
     }
 
@@ -44,6 +45,14 @@ impl Tls {
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.server))
     }
+}
+
+/// What a client that speaks HTTP/2 offers: <https://www.rfc-editor.org/rfc/rfc9113#section-3.1>.
+const ALPN_HTTP2: &[u8] = b"h2";
+
+/// What client and server have agreed upon; one that offers nothing speaks HTTP/1.1.
+pub(super) fn protocol(connection: &rustls::ServerConnection) -> Protocol {
+    if connection.alpn_protocol() == Some(ALPN_HTTP2) { Protocol::Http2 } else { Protocol::Http1 }
 }
 
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::server::router::Front;
 
 /// The gateway of a configuration, over these stores.
 pub fn gateway(config: &Config, stores: &BTreeMap<String, BlobStore>) -> Result<Gateway, Faults> {
-    let (accounts, users) = state(config, stores)?;
+    let (accounts, users) = state(config, stores, &[])?;
     let settings = Settings {
         region: config.region.clone(),
         strict_region: config.strict_region,
@@ -28,13 +28,19 @@ pub fn gateway(config: &Config, stores: &BTreeMap<String, BlobStore>) -> Result<
     Ok(Gateway::new(settings, accounts, users))
 }
 
-/// What a reload replaces: accounts with their routes, and users.
+/// What a reload replaces: accounts with their routes, and users. An account of `before` with the same
+/// store stays, with what was found out about it.
 pub fn state(
     config: &Config,
     stores: &BTreeMap<String, BlobStore>,
+    before: &[Arc<Account>],
 ) -> Result<(Accounts, Directory), Faults> {
     let mut faults = Faults::default();
-    let accounts = accounts(config, stores, &mut faults);
+    let known = |name: &str, store: &BlobStore| {
+        let mut known = before.iter();
+        known.find(|account| account.name == name && account.store.is(store)).cloned()
+    };
+    let accounts = accounts(config, stores, known, &mut faults);
     let users = users(config, &mut faults);
     match (accounts, users) {
         (Some(accounts), Some(users)) if faults.is_empty() => Ok((accounts, users)),
@@ -55,6 +61,8 @@ pub fn front(config: &Config, gateway: Arc<Gateway>, metrics: Metrics, health: H
         domains: Domains::new(config.domains.iter().cloned()),
         metrics,
         health,
+        access_log: None,
+        trusted_proxies: config.trusted_proxies.clone(),
         max_in_flight: config.limits.max_in_flight,
         body_timeout: config.limits.body_timeout,
     }
@@ -73,6 +81,7 @@ pub fn deadlines(limits: &Limits) -> Deadlines {
 fn accounts(
     config: &Config,
     stores: &BTreeMap<String, BlobStore>,
+    known: impl Fn(&str, &BlobStore) -> Option<Arc<Account>>,
     faults: &mut Faults,
 ) -> Option<Accounts> {
     let Some(system) = ContainerName::parse(&config.system_container) else {
@@ -82,8 +91,8 @@ fn accounts(
     let accounts: BTreeMap<&str, Arc<Account>> = stores
         .iter()
         .map(|(name, store)| {
-            let account = Account::new(name.clone(), store.clone(), system.clone());
-            (name.as_str(), Arc::new(account))
+            let new = || Arc::new(Account::new(name.clone(), store.clone(), system.clone()));
+            (name.as_str(), known(name, store).unwrap_or_else(new))
         })
         .collect();
     let name = config.default_account.as_deref()?;

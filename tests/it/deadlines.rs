@@ -13,10 +13,10 @@ use crate::harness::wire::Wire;
 use crate::harness::{Gateway, PATIENCE, azurite_address, noise, path, spawn};
 
 /// Long enough that a loaded machine does not stand still for it, where nobody is to be let go.
-const SHORT_MS: u128 = 1500;
+pub(crate) const SHORT_MS: u128 = 1500;
 
 /// A gateway of which one deadline is short and the others are out of reach.
-async fn impatient(name: &str, azure: Option<SocketAddr>) -> Gateway {
+pub(crate) async fn impatient(name: &str, azure: Option<SocketAddr>) -> Gateway {
     Gateway::with(|settings| {
         for deadline in ["HEADER", "BODY", "STALL", "IDLE"] {
             let time = if deadline == name { format!("{SHORT_MS}ms") } else { "1h".to_owned() };
@@ -38,7 +38,7 @@ async fn is_let_go(wire: &mut Wire, since: Instant) {
 }
 
 /// Asks the admin port until its metrics have this line.
-async fn counted(gateway: &Gateway, line: &str) {
+pub(crate) async fn counted(gateway: &Gateway, line: &str) {
     let request = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut admin = Wire::connect(gateway.admin).await.unwrap();
     let seen = async {

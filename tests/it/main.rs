@@ -16,11 +16,14 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod alias;
 mod auth;
 mod buckets;
+mod check;
 mod checksums;
 mod clients;
 mod copy;
+mod copy_strict;
 mod cors;
 mod deadlines;
 mod documents;
@@ -29,7 +32,10 @@ mod errors;
 mod faults;
 mod forms;
 mod harness;
+mod hosts;
+mod http2;
 mod image;
+mod janitor;
 mod keys;
 mod listing;
 mod metadata;
@@ -39,9 +45,12 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod operate;
 mod presigned;
+mod pressure;
 mod probes;
 mod process;
+mod reading;
 mod replicas;
 mod requests;
 mod status;

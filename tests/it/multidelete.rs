@@ -116,9 +116,9 @@ async fn what_the_document_says_is_verified_before_it_is_done() {
     assert_eq!(listed(&client, &bucket).await, ["a"]);
 }
 
-/// C44: each key is asked for, not only the first.
+/// C44: each key is asked for, not only the first. C45: a scope ends where its name does.
 #[tokio::test]
-async fn c44_each_key_is_authorised() {
+async fn c44_c45_each_key_is_authorised() {
     let gateway = Gateway::with(|settings| {
         settings.policy =
             "[{ actions = [\"s3:DeleteObject\"], buckets = [\"*\"], prefixes = [\"mine/\"] }]"

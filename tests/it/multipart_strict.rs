@@ -40,6 +40,9 @@ async fn azure_is_asked_no_more_than_it_takes() {
         parts.push(upload.put(client, number, &noise(MIN)).await);
         assert_eq!(stand.asked(), [(Op::PutBlob, 1)]);
     }
+    // One of the largest that go at once, which is not completed.
+    upload.put(client, 9, &noise(16 << 20)).await;
+    assert_eq!(stand.asked(), [(Op::PutBlob, 1)]);
     upload.list(client).ok().await;
     assert_eq!(stand.asked(), [(Op::ListBlobs, 1), (Op::GetBlobProperties, 1)]);
     upload.complete(client, &parts).ok().await;
@@ -62,6 +65,24 @@ async fn azure_is_asked_no_more_than_it_takes() {
     assert_eq!(stand.asked(), [(Op::GetBlob, 1), (Op::GetBlobProperties, 1)]);
     client.get(&format!("/{bucket}")).query("uploads", "").ok().await;
     assert_eq!(stand.asked(), [(Op::ListBlobs, 1)]);
+}
+
+/// What an upload leaves goes 256 blobs a request: its record and 300 parts.
+#[tokio::test]
+async fn parts_are_deleted_in_batches() {
+    let stand = stand(|_| {}).await;
+    let upload = create(&stand.client, &stand.bucket, "k").await;
+    for number in 1..=300 {
+        upload.put(&stand.client, number, b"x").await;
+    }
+    stand.azure.reset_counts();
+    stand.client.delete(&upload.at).query("uploadId", &upload.id).ok().await;
+    assert_eq!(stand.azure.count(Operation::BlobBatch), 2);
+    assert_eq!(stand.azure.count(Operation::DeleteBlob), 0);
+    let left = stand.azure.names(&stand.gateway.system_container);
+    // Only that it was aborted is still known.
+    let left: Vec<_> = left.iter().filter(|name| name.contains(&upload.id)).collect();
+    assert!(matches!(left.as_slice(), [name] if name.contains("/o/")), "{left:?}");
 }
 
 #[tokio::test]

@@ -95,8 +95,8 @@ async fn append_and_page_blobs_are_readable() {
         assert_eq!(head.at("etag"), etag);
         // No client takes it for an MD5.
         assert!(etag.ends_with("-1\""), "{etag}");
-        // Of a whole blob without an MD5 Azurite computes one (Azure does not), so: a range of it.
-        let get = || client.get(&path(&name, key)).header("range", "bytes=0-0");
+        // Also on Azurite, which answers an MD5 of its own with a whole blob that has none.
+        let get = || client.get(&path(&name, key));
         assert_eq!(get().header("if-match", &etag).ok().await.at("etag"), etag);
         get().header("if-none-match", &etag).refused(304, "").await;
     }
@@ -114,7 +114,8 @@ async fn blobs_of_blocks_without_an_md5_have_an_etag_that_is_none() {
     azure.ok(Ask::blob("PUT", &name, "k").query("comp", "blocklist").body(list)).await;
     let head = client.head(&path(&name, "k")).ok().await;
     assert!(head.at("etag").ends_with("-1\""), "{head:?}");
-    assert_eq!(client.get(&path(&name, "k")).ok().await.text(), "body");
+    let read = client.get(&path(&name, "k")).ok().await;
+    assert_eq!((read.text().as_str(), read.at("etag")), ("body", head.at("etag")));
 }
 
 /// F20, small: what a tool has staged on a key is in nobody's way.

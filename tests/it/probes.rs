@@ -10,7 +10,6 @@ async fn what_is_not_there_has_its_own_code() {
     let (_gateway, client, bucket) = stand().await;
     for (probe, code) in [
         ("policy", "NoSuchBucketPolicy"),
-        ("policyStatus", "NoSuchBucketPolicy"),
         ("cors", "NoSuchCORSConfiguration"),
         ("lifecycle", "NoSuchLifecycleConfiguration"),
         ("tagging", "NoSuchTagSet"),
@@ -42,6 +41,8 @@ async fn what_is_empty_is_an_empty_document() {
         let namespace = document.namespace.as_deref();
         assert_eq!(namespace, Some("http://s3.amazonaws.com/doc/2006-03-01/"));
     }
+    let status = client.get(&format!("/{bucket}")).query("policyStatus", "").ok().await.xml();
+    assert_eq!(status.at("IsPublic"), "false");
     let payer = client.get(&format!("/{bucket}")).query("requestPayment", "").ok().await.xml();
     assert_eq!(payer.at("Payer"), "BucketOwner");
     let uploads = client.get(&format!("/{bucket}")).query("uploads", "").ok().await.xml();

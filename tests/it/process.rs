@@ -2,18 +2,12 @@
 //! files. Everything else is tested through gateways in the process of the tests.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::harness::program::{Bluebucket, CANARY, write_private};
 use crate::harness::wire::Wire;
-use crate::harness::{
-    Answer, Client, PATIENCE, azurite, azurite_address, noise, now, path, unique,
-};
-
-/// How often something that takes its time is asked about.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+use crate::harness::{Client, azurite_address, noise, path, unique, until};
+use crate::operate::plain;
 
 #[tokio::test]
 async fn serve_refuses_to_start_without_a_user() {
@@ -151,37 +145,6 @@ async fn healthcheck_says_whether_the_gateway_lives() {
     let said = Bluebucket::new().run(&["healthcheck", "--admin-listen", &admin]).await;
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains(&admin), "{said:?}");
-}
-
-#[tokio::test]
-async fn check_says_what_is_right() {
-    let said = Bluebucket::new().azure().user().run(&["check"]).await;
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.out.contains("wrote, read, listed and deleted"), "{said:?}");
-    assert!(!said.out.contains("BROKEN"), "{said:?}");
-    said.keep_secrets();
-}
-
-#[tokio::test]
-async fn check_says_what_is_wrong_and_what_helps() {
-    let right = azurite().connection_string();
-    let wrong_key = right.replace("AccountKey=Eby8", "AccountKey=Eby9");
-    let nobody = free_address();
-    let unreachable = right.replace(&azurite_address().to_string(), &nobody.to_string());
-    for (connection, remedy) in
-        [(wrong_key, "Is the key current?"), (unreachable, "Is the account's name right")]
-    {
-        let program = Bluebucket::new().user();
-        let said =
-            program.env("AZURE_STORAGE_CONNECTION_STRING", &connection).run(&["check"]).await;
-        assert_eq!(said.code, 1, "{said:?}");
-        assert!(said.out.contains("BROKEN") && said.out.contains(remedy), "{said:?}");
-        said.keep_secrets();
-    }
-    let said = Bluebucket::new().run(&["check"]).await;
-    assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("BLUEBUCKET_ACCESS_KEY_ID"), "{said:?}");
-    assert!(said.out.contains("AZURE_STORAGE_ACCOUNT"), "{said:?}");
 }
 
 #[tokio::test]
@@ -327,29 +290,8 @@ fn replace(file: &Path, text: &str) {
     fs::rename(new, file).unwrap();
 }
 
-/// Asks again and again until it holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = now() + PATIENCE;
-    while !holds().await {
-        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// An address at which nobody listens.
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// As Content-MD5 has it.
 fn md5_of(bytes: &[u8]) -> String {
     use md5::Digest as _;
     data_encoding::BASE64.encode(&md5::Md5::digest(bytes))
-}
-
-/// What a prober asks.
-async fn plain(address: SocketAddr, path: &str) -> Answer {
-    let mut wire = Wire::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    wire.exchange(request.as_bytes(), "GET").await.unwrap()
 }

@@ -12,8 +12,6 @@ use crate::mapping::bucket_facts::BucketId;
 use crate::mapping::commit_id::CommitId;
 use crate::s3::names::{ObjectKey, PartNumber};
 
-/// What the names of all blobs of uploads begin with.
-const ROOT: &str = "up/";
 /// How much of a key stands in the name of a record: a whole number of base32's groups of five. A
 /// blob's name has 1,024 characters, of which 134 are not the key's.
 const KEY_BYTES_NAMED: usize = 550;
@@ -79,10 +77,21 @@ pub struct Listed {
 }
 
 impl Files {
+    /// What the names of all blobs of uploads begin with.
+    pub const ROOT: &str = "up/";
+
+    /// What the names of all blobs of one bucket's uploads begin with, read back: where they are filed,
+    /// and the id of the bucket.
+    pub fn read(base: &str) -> Option<(Self, BucketId)> {
+        let name = base.strip_prefix(Self::ROOT)?.strip_suffix('/')?;
+        let id = name.split_once('-').map_or(name, |(id, _hash_of_the_prefix)| id);
+        Some((Self { base: base.to_owned() }, BucketId::parse(id)?))
+    }
+
     /// Those of the bucket of that id, whose keys live under `prefix`: several buckets may share a
     /// container, and so its id.
     pub fn new(bucket: &BucketId, prefix: &str) -> Self {
-        Self { base: format!("{ROOT}{}/", bucket.filed(prefix)) }
+        Self { base: format!("{}{}/", Self::ROOT, bucket.filed(prefix)) }
     }
 
     /// What the names of all blobs of the bucket's uploads begin with.
@@ -133,9 +142,29 @@ impl Files {
         })
     }
 
+    /// What the names of all uploads' parts begin with.
+    pub fn all_parts(&self) -> String {
+        format!("{}p/", self.base)
+    }
+
+    /// The upload whose parts' names begin so.
+    pub fn read_parts(&self, prefix: &str) -> Option<UploadId> {
+        UploadId::parse(prefix.strip_prefix(&self.all_parts())?.strip_suffix('/')?)
+    }
+
+    /// What the names of all outcomes begin with.
+    pub fn outcomes(&self) -> String {
+        format!("{}o/", self.base)
+    }
+
+    /// The upload whose outcome has this name.
+    pub fn read_outcome(&self, name: &str) -> Option<UploadId> {
+        UploadId::parse(name.strip_prefix(&self.outcomes())?)
+    }
+
     /// What the names of an upload's parts begin with.
     pub fn parts(&self, upload: &UploadId) -> String {
-        format!("{}p/{upload}/", self.base)
+        format!("{}{upload}/", self.all_parts())
     }
 
     /// A part.
@@ -155,7 +184,7 @@ impl Files {
 
     /// What became of an upload.
     pub fn outcome(&self, upload: &UploadId) -> BlobName {
-        BlobName::new(format!("{}o/{upload}", self.base))
+        BlobName::new(format!("{}{upload}", self.outcomes()))
     }
 }
 
@@ -194,6 +223,21 @@ mod tests {
         let id = BucketId::new([7; 15]);
         let all = ["", "a/", "b/"].map(|prefix| Files::new(&id, prefix).all().to_owned());
         assert!(all[0] != all[1] && all[1] != all[2] && !all[1].starts_with(&all[0]));
+    }
+
+    #[test]
+    fn what_is_filed_can_be_read_back() {
+        let id = BucketId::new([7; 15]);
+        for prefix in ["", "under/"] {
+            let files = Files::new(&id, prefix);
+            assert_eq!(Files::read(files.all()), Some((files.clone(), id.clone())));
+            let upload = upload(1, [1; 12]);
+            assert_eq!(files.read_parts(&files.parts(&upload)), Some(upload.clone()));
+            assert_eq!(files.read_outcome(files.outcome(&upload).as_str()), Some(upload));
+        }
+        for other in ["up/", "up/x/", "up//", "documents/"] {
+            assert_eq!(Files::read(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -182,17 +182,11 @@ fn in_order(claimed: &[Claimed]) -> Result<(), Error> {
     if ascending { Ok(()) } else { Err(Error::new(Code::InvalidPartOrder)) }
 }
 
-/// A list names the checksum of each part by the upload's algorithm, and where the object's is made of
-/// those it names all of them:
+/// A list names the checksum of a part by the upload's algorithm, or not at all:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
 fn names_checksum(claimed: &Claimed, settings: PartsChecksum) -> Result<(), Error> {
     let number = claimed.number.get();
     match &claimed.checksum {
-        None if settings.composite => Err(Error::new(Code::InvalidRequest).message(format!(
-            "The upload was created using a {} checksum. The complete request must include the \
-             checksum for each part. It was missing for part {number} in the request.",
-            settings.algorithm.name().to_ascii_lowercase()
-        ))),
         Some(said) if said.algorithm() != settings.algorithm => Err(Error::new(Code::BadDigest)
             .message(format!(
                 "The {} you specified for part {number} did not match what we received.",

@@ -4,9 +4,9 @@
 
 use http::{Response, StatusCode, header};
 
-use crate::access::{Action, Ownership, PublicAccessBlock};
+use crate::access::{Acl, Action, BucketPolicy, Ownership, PublicAccessBlock};
 use crate::mapping::documents::DocumentName;
-use crate::ops::documents::Document;
+use crate::ops::documents::{Document, Draft};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -23,6 +23,11 @@ pub(in crate::ops) trait Configuration: Document {
 
     /// Reads what a client sent; S3's own refusals.
     fn parse(document: &[u8]) -> Result<Self, Error>;
+
+    /// May it be put beside the other documents of the bucket?
+    fn check(&self, _beside: &Draft) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// As a client gets it.
     fn show(&self) -> String;
@@ -50,7 +55,13 @@ pub(in crate::ops) async fn put<C: Configuration>(
 ) -> Result<Response<Body>, Error> {
     let bucket = gateway.open_bucket(&request, C::ACTIONS.1).await?;
     let (_, document) = request.document(C::BYTES_MAX).await?;
-    gateway.put_document(&bucket, &C::parse(&document)?).await?;
+    let new = C::parse(&document)?;
+    let set = |draft: &mut Draft| {
+        new.check(draft)?;
+        draft.put(&new);
+        Ok(())
+    };
+    gateway.change_documents(&bucket, set).await?;
     Response::builder().status(StatusCode::OK).body(body::empty()).map_err(unanswerable)
 }
 
@@ -121,7 +132,41 @@ impl Configuration for Ownership {
         Self::read(document)
     }
 
+    fn check(&self, beside: &Draft) -> Result<(), Error> {
+        // An ACL that gives others rights would be shown and count for nothing.
+        match (self, beside.before::<Acl>()?) {
+            (Self::BucketOwnerEnforced, Some(_)) => {
+                Err(Error::new(Code::InvalidBucketAclWithObjectOwnership))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn show(&self) -> String {
         Self::write(*self)
+    }
+}
+
+impl Document for BucketPolicy {
+    const NAME: DocumentName = DocumentName::Policy;
+
+    fn read(text: &str) -> Result<Self, Error> {
+        Self::read(text)
+    }
+
+    fn write(&self) -> String {
+        self.text().to_owned()
+    }
+}
+
+impl Document for Acl {
+    const NAME: DocumentName = DocumentName::Acl;
+
+    fn read(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| Error::new(Code::MalformedACLError))
+    }
+
+    fn write(&self) -> String {
+        self.text()
     }
 }

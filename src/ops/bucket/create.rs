@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode, header};
 
-use crate::access::{Action, Ownership};
-use crate::azure::{Kind, Metadata};
+use crate::access::{Acl, Action, Of, Ownership};
+use crate::azure::{BlobError, BlobStore, Kind, Metadata};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::errors;
 use crate::ops::accounts::Location;
 use crate::ops::bucket_cache::Fault;
-use crate::ops::documents;
+use crate::ops::documents::{self, Draft};
 use crate::ops::facts::with_container_lease;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::acl::asked_for;
 use crate::s3::body::{self, Body};
 use crate::s3::names::BucketName;
 use crate::s3::xml;
@@ -33,22 +34,22 @@ pub(in crate::ops) async fn run(
     let owner = owner(gateway, &request)?;
     let mut facts = BucketFacts::created(new_id()?, &name, owner.clone(), request.now);
     let store = location.account.store.for_request(Arc::clone(&request.id));
-    if let Some(ownership) = headers::text(&request.headers, &headers::OBJECT_OWNERSHIP)? {
-        let ownership = Ownership::header(ownership)?;
+    let told = Told::read(gateway, &request, &owner)?;
+    if !told.is_nothing() {
         // Before the bucket: there is no moment in which it is there without them.
-        documents::put_new(&store, &location, &facts.id, |draft| draft.put(&ownership)).await?;
+        documents::put_new(&store, &location, &facts.id, |draft| told.write(draft)).await?;
         facts.has_documents = true;
     }
     let mut metadata = Metadata::new();
     facts.write(&mut metadata);
-    match store.create_container(&location.container, &metadata).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == Kind::ContainerExists => {
+    match make(gateway, &store, (&location, &facts.id), &metadata).await {
+        Ok(Made::Ours) => {}
+        Ok(Made::Another) => {
             if facts.has_documents {
                 let record = location.documents_record(&facts.id);
                 documents::discard(gateway, store, record);
             }
-            again(gateway, &request, &name, &location, facts).await?;
+            again(gateway, &request, (&name, &location), facts, &told).await?;
         }
         Err(error) => return Err(errors::on_create(error, &name)),
     }
@@ -58,6 +59,73 @@ pub(in crate::ops) async fn run(
         .header(header::LOCATION, format!("/{name}"))
         .body(body::empty())
         .map_err(unanswerable)
+}
+
+/// What a bucket is told with its creation.
+struct Told {
+    ownership: Option<Ownership>,
+    /// Other grants than that the owner has all rights.
+    acl: Option<Acl>,
+}
+
+impl Told {
+    fn read(gateway: &Gateway, request: &Request, owner: &str) -> Result<Self, Error> {
+        let ownership = headers::text(&request.headers, &headers::OBJECT_OWNERSHIP)?;
+        let ownership = ownership.map(Ownership::header).transpose()?;
+        let acl = asked_for(gateway, request, owner, Of::Bucket)?;
+        let acl = acl.filter(|acl| !acl.is_private(owner));
+        if acl.is_some() && ownership == Some(Ownership::BucketOwnerEnforced) {
+            return Err(Error::new(Code::InvalidBucketAclWithObjectOwnership));
+        }
+        Ok(Self { ownership, acl })
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.ownership.is_none() && self.acl.is_none()
+    }
+
+    fn write(&self, draft: &mut Draft) {
+        if let Some(ownership) = &self.ownership {
+            draft.put(ownership);
+        }
+        if let Some(acl) = &self.acl {
+            draft.put(acl);
+        }
+    }
+}
+
+/// Whose container is there now.
+enum Made {
+    /// The one of this request.
+    Ours,
+    /// One that was there before.
+    Another,
+}
+
+/// Makes the container. Where the answer is lost, it is asked for again, and the bucket id in its
+/// metadata tells whose is there.
+async fn make(
+    gateway: &Gateway,
+    store: &BlobStore,
+    (location, id): (&Location, &BucketId),
+    metadata: &Metadata,
+) -> Result<Made, BlobError> {
+    let mut attempt = 1;
+    loop {
+        let error = match store.create_container(&location.container, metadata).await {
+            Ok(_) => return Ok(Made::Ours),
+            Err(error) => error,
+        };
+        if error.kind() == Kind::ContainerExists {
+            let known = if attempt > 1 { gateway.buckets.fresh(location).await.ok() } else { None };
+            let there = known.and_then(|known| known.facts.as_ref().map(|facts| facts.id.clone()));
+            return Ok(if there.as_ref() == Some(id) { Made::Ours } else { Made::Another });
+        }
+        if !error.maybe_applied() || !store.again(&error, attempt).await {
+            return Err(error);
+        }
+        attempt += 1;
+    }
 }
 
 pub(in crate::ops) fn new_id() -> Result<BucketId, Error> {
@@ -108,9 +176,9 @@ fn check_location(gateway: &Gateway, document: &[u8]) -> Result<(), Error> {
 async fn again(
     gateway: &Gateway,
     request: &Request,
-    name: &BucketName,
-    location: &Location,
+    (name, location): (&BucketName, &Location),
     new: BucketFacts,
+    told: &Told,
 ) -> Result<(), Error> {
     let taken = || Error::new(Code::BucketAlreadyExists).detail("BucketName", name.as_str());
     let known = match gateway.buckets.fresh(location).await {
@@ -126,7 +194,12 @@ async fn again(
         return Err(taken());
     }
     match facts.and_then(|facts| facts.owner.as_deref()) {
-        Some(owner) if Some(owner) == request.caller.id() => Ok(()),
+        Some(owner) if Some(owner) == request.caller.id() => {
+            let store = location.account.store.for_request(Arc::clone(&request.id));
+            let documents = gateway.documents_of(&store, location, &known).await?;
+            let same = documents.get::<Acl>()?.as_deref() == told.acl.as_ref();
+            if same { Ok(()) } else { Err(taken()) }
+        }
         None if request.caller.is_admin() && request.headers.contains_key(OWNER) => {
             claim(request, location, new).await
         }

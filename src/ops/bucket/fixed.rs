@@ -14,11 +14,14 @@ use crate::s3::{Code, Error};
 const BYTES_MAX: usize = 64 * 1024;
 const ENCRYPTION: &str = "ServerSideEncryptionConfiguration";
 
+/// What a caller needs for a document, and what it has to say.
+pub(in crate::ops) type Row = (Action, fn(&[u8]) -> Result<(), Error>);
+
 /// Takes a document that says how it is anyway, and keeps nothing.
 pub(in crate::ops) async fn put(
     gateway: &Gateway,
     request: Request,
-    (action, check): (Action, fn(&[u8]) -> Result<(), Error>),
+    (action, check): Row,
 ) -> Result<Response<Body>, Error> {
     gateway.open_bucket(&request, action).await?;
     let (_, document) = request.document(BYTES_MAX).await?;
@@ -124,9 +127,7 @@ fn refusal(what: &'static str) -> Error {
 
 /// The document that an operation puts, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others put no such document")]
-pub(in crate::ops) fn row(
-    operation: Operation,
-) -> Option<(Action, fn(&[u8]) -> Result<(), Error>)> {
+pub(in crate::ops) fn row(operation: Operation) -> Option<Row> {
     match operation {
         Operation::PutBucketEncryption => Some((Action::PutEncryptionConfiguration, encryption)),
         Operation::PutBucketRequestPayment => Some((Action::PutBucketRequestPayment, payment)),

@@ -7,7 +7,7 @@ use ::time::OffsetDateTime;
 use data_encoding::BASE64URL_NOPAD;
 use http::{Response, StatusCode, header};
 
-use crate::access::{self, Action, Resource, Standing};
+use crate::access::{self, Action, Question, Resource, Standing};
 use crate::azure::{ContainerEntry, ListContainers};
 use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::{errors, names};
@@ -28,12 +28,9 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let asked = Asked::read(gateway, &request)?;
     let accounts = gateway.accounts();
-    let _granted = access::authorise(
-        &request.caller,
-        Action::ListAllMyBuckets,
-        &Resource::Service,
-        &Standing::default(),
-    )?;
+    let (caller, action, resource) = (&request.caller, Action::ListAllMyBuckets, Resource::Service);
+    let question = Question { caller, action, resource };
+    let _granted = access::permit(&question, &Standing::default())?;
     let mut buckets = BTreeMap::new();
     if asked.region {
         for account in accounts.all() {

@@ -6,7 +6,6 @@ use http::{Response, StatusCode, header};
 use crate::access::Action;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::get::refuse_version;
-use crate::ops::object::headers::Described;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
@@ -22,10 +21,6 @@ pub(in crate::ops) enum Answer {
     Empty(&'static str),
     /// The region of the bucket.
     Location,
-    /// The bucket's owner has all rights.
-    BucketAcl,
-    /// The object's owner has all rights.
-    ObjectAcl,
     /// The bucket's owner pays.
     Payer,
     /// An object without tags.
@@ -35,16 +30,11 @@ pub(in crate::ops) enum Answer {
 /// What is answered to an operation that is a probe, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
 pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
-    use Answer::{BucketAcl, Empty, Location, None as Missing, ObjectAcl, ObjectTags, Payer};
+    use Answer::{Empty, Location, None as Missing, ObjectTags, Payer};
     use Operation as Op;
     Some(match operation {
         Op::GetBucketLocation => (Location, Action::GetBucketLocation),
         Op::GetBucketVersioning => (Empty("VersioningConfiguration"), Action::GetBucketVersioning),
-        Op::GetBucketAcl => (BucketAcl, Action::GetBucketAcl),
-        Op::GetBucketPolicy => (Missing(Code::NoSuchBucketPolicy), Action::GetBucketPolicy),
-        Op::GetBucketPolicyStatus => {
-            (Missing(Code::NoSuchBucketPolicy), Action::GetBucketPolicyStatus)
-        }
         Op::GetBucketWebsite => {
             (Missing(Code::NoSuchWebsiteConfiguration), Action::GetBucketWebsite)
         }
@@ -64,7 +54,6 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
         Op::GetBucketAccelerateConfiguration => {
             (Empty("AccelerateConfiguration"), Action::GetAccelerateConfiguration)
         }
-        Op::GetObjectAcl => (ObjectAcl, Action::GetObjectAcl),
         Op::GetObjectTagging => (ObjectTags, Action::GetObjectTagging),
         _ => return None,
     })
@@ -76,12 +65,8 @@ pub(in crate::ops) async fn run(
     (answer, action): (Answer, Action),
 ) -> Result<Response<Body>, Error> {
     let document = match answer {
-        Answer::ObjectAcl | Answer::ObjectTags => object(gateway, &request, answer, action).await?,
-        Answer::None(_)
-        | Answer::Empty(_)
-        | Answer::Location
-        | Answer::BucketAcl
-        | Answer::Payer => {
+        Answer::ObjectTags => object_tags(gateway, &request, action).await?,
+        Answer::None(_) | Answer::Empty(_) | Answer::Location | Answer::Payer => {
             let bucket = gateway.open_bucket(&request, action).await?;
             on_bucket(gateway, &bucket, answer)?
         }
@@ -98,13 +83,12 @@ fn on_bucket(gateway: &Gateway, bucket: &Bucket, answer: Answer) -> Result<Strin
         Answer::None(code) => Err(Error::new(code).detail("BucketName", bucket.name().as_str())),
         Answer::Empty(name) => Ok(Writer::document(name).finish(name)),
         Answer::Location => Ok(location(&gateway.settings().region)),
-        Answer::BucketAcl => Ok(acl(gateway, bucket.owner().unwrap_or_default())),
         Answer::Payer => {
             let mut document = Writer::document("RequestPaymentConfiguration");
             document.text("Payer", "BucketOwner");
             Ok(document.finish("RequestPaymentConfiguration"))
         }
-        Answer::ObjectAcl | Answer::ObjectTags => Err(Error::new(Code::InternalError)),
+        Answer::ObjectTags => Err(Error::new(Code::InternalError)),
     }
 }
 
@@ -118,42 +102,17 @@ fn location(region: &str) -> String {
     document
 }
 
-fn acl(gateway: &Gateway, owner: &str) -> String {
-    let (id, name) = gateway.owner(owner);
-    let mut document = Writer::document("AccessControlPolicy");
-    document.open("Owner").text("ID", &id).text("DisplayName", &name).close("Owner");
-    document.open("AccessControlList").open("Grant");
-    document.open_with(
-        "Grantee",
-        "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"",
-    );
-    document.text("ID", id).text("DisplayName", name).close("Grantee");
-    document.text("Permission", "FULL_CONTROL").close("Grant").close("AccessControlList");
-    document.finish("AccessControlPolicy")
-}
-
-async fn object(
+/// An object without tags.
+async fn object_tags(
     gateway: &Gateway,
     request: &Request,
-    answer: Answer,
     action: Action,
 ) -> Result<String, Error> {
-    let (bucket, key) = gateway.open_object(request, action).await?;
     refuse_version(request)?;
-    let found =
-        bucket.store().properties(&bucket.path(&key), &crate::azure::Conditions::default()).await;
-    let properties = match found {
-        Ok(properties) => properties,
-        Err(error) => return Err(gateway.explain(&bucket, &key, error).await),
-    };
-    if matches!(answer, Answer::ObjectTags) {
-        let mut document = Writer::document("Tagging");
-        document.open("TagSet").close("TagSet");
-        return Ok(document.finish("Tagging"));
-    }
-    let described = Described::of(&properties);
-    let owner = described.facts.owner.as_deref().or_else(|| bucket.owner());
-    Ok(acl(gateway, owner.unwrap_or_default()))
+    let _there = gateway.open_reader(request, action).await?.look(gateway).await?;
+    let mut document = Writer::document("Tagging");
+    document.open("TagSet").close("TagSet");
+    Ok(document.finish("Tagging"))
 }
 
 /// `HeadBucket`: asks Azure each time, because it is how clients wait for a bucket.

@@ -38,7 +38,6 @@ impl Draft {
         Self { sheet: before.sheet.clone(), before }
     }
 
-    #[expect(dead_code, reason = "for a document that depends on another")]
     /// What one of them was before the change.
     pub(in crate::ops) fn before<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
         self.before.get()
@@ -61,19 +60,21 @@ impl Gateway {
         &self,
         bucket: &Bucket,
     ) -> Result<Option<Arc<D>>, Error> {
-        let Some(record) = bucket.documents_record() else { return Ok(None) };
+        // That there are documents at all is believed as long as other facts of a bucket.
+        let Some(record) = bucket.documents_record().filter(|_| bucket.has_documents()) else {
+            return Ok(None);
+        };
         self.documents_now(bucket, &record).await?.get()
     }
 
-    /// Puts a document.
+    /// Puts a document that depends on no other.
     pub(in crate::ops) async fn put_document<D: Document>(
         &self,
         bucket: &Bucket,
         document: &D,
     ) -> Result<(), Error> {
-        let text = document.write();
         self.change_documents(bucket, |draft| {
-            draft.sheet.set(D::NAME, text.clone());
+            draft.put(document);
             Ok(())
         })
         .await

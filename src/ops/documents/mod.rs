@@ -7,9 +7,9 @@
 //! ```text
 //! bucket.document::<Cors>()?                     what is believed, with the bucket, at no cost
 //! gateway.document_now::<Cors>(&bucket).await?   what holds now: for the operations that show it
-//! gateway.put_document(&bucket, &cors).await?    guarded by ETag, tried again when it lost
 //! gateway.delete_document::<Cors>(&bucket).await?
-//! gateway.change_documents(&bucket, |draft| ..)  several at once, or one that depends on another
+//! gateway.change_documents(&bucket, |draft| ..)  puts one or several; guarded by ETag, tried again
+//!                                                when another was faster
 //! ```
 
 mod cache;
@@ -19,7 +19,7 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 pub(super) use cache::DocumentCache;
-pub(super) use change::{after_deletion, discard, put_new};
+pub(super) use change::{Draft, after_deletion, discard, put_new};
 
 use crate::azure::AzureETag;
 use crate::mapping::documents::{DocumentName, Sheet};

@@ -45,6 +45,11 @@ impl UploadCache {
         self.records.insert((account.to_owned(), name.clone()), record).await;
     }
 
+    /// Drops all that is believed.
+    pub(in crate::ops) fn clear(&self) {
+        self.records.invalidate_all();
+    }
+
     /// Drops what is believed.
     pub(in crate::ops) async fn forget(&self, account: &str, name: &BlobName) {
         self.records.invalidate(&(account.to_owned(), name.clone())).await;

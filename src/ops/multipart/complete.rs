@@ -128,19 +128,16 @@ impl Complete {
     async fn run(&self, gateway: &Gateway) -> Result<Completed, Error> {
         let mut over = None;
         for _ in 0..TRIES_MAX {
-            let absent = match self.attempt(gateway, over.take()).await {
+            match self.attempt(gateway, over.take()).await {
                 Err(Missed::Refused(error)) => return Err(error),
                 Ok(completed) => return Ok(completed),
-                Err(Missed::Ended) => false,
-                Err(Missed::Absent) => true,
-            };
+                Err(Missed::Ended) => {}
+            }
             match ends::wait(gateway, &self.upload, PATIENCE).await? {
                 Ended::Completed(Outcome { end: End::Completed { etag, checksum }, .. }) => {
                     return Ok(Completed { etag, checksum });
                 }
                 Ended::Completed(_) | Ended::Gone => return Err(self.upload.unknown()),
-                // There is an upload of that id, of another key.
-                Ended::Open if absent => return Err(self.upload.unknown()),
                 Ended::Open => {}
                 Ended::Abandoned(etag) => over = Some(etag),
                 Ended::Busy => break,
@@ -157,7 +154,7 @@ impl Complete {
     ) -> Result<Completed, Missed> {
         let record = match self.upload.record(gateway).await {
             Ok(record) => record,
-            Err(error) if error.code() == Code::NoSuchUpload => return Err(Missed::Absent),
+            Err(error) if error.code() == Code::NoSuchUpload => return Err(Missed::Ended),
             Err(error) => return Err(error.into()),
         };
         let parts = found::all(&self.upload).await?;
@@ -266,10 +263,8 @@ impl Complete {
 enum Missed {
     /// It must not be.
     Refused(Error),
-    /// The upload has been ended, or is being ended, by somebody else.
+    /// The upload has been ended, or is being ended, by somebody else; or there never was one.
     Ended,
-    /// There is no such upload, or none any more.
-    Absent,
 }
 
 impl From<Error> for Missed {

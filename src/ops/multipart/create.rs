@@ -10,6 +10,7 @@ use crate::mapping::errors;
 use crate::mapping::uploads::{PartsChecksum, Record, UploadId};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::files::{files_of_new, put_empty};
+use crate::ops::object::acl;
 use crate::ops::object::headers as object_headers;
 use crate::ops::object::write::Failure;
 use crate::ops::open::commit_id;
@@ -29,9 +30,9 @@ pub(in crate::ops) async fn run(
     let files = files_of_new(gateway, &bucket).await?;
     let commit = commit_id()?;
     let id = UploadId::new(commit.clone());
-    facts.owner = request.caller.id().map(str::to_owned);
+    (facts.owner, facts.acl) = acl::of_write(gateway, &bucket, &request)?;
     facts.commit = Some(commit.clone());
-    let initiator = facts.owner.clone();
+    let initiator = request.caller.id().map(str::to_owned);
     let record = Record { key, headers: blob_headers, facts, checksum, initiator };
     let options = PutOptions {
         headers: record.headers.clone(),

@@ -14,14 +14,14 @@ use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::uploads::{End, Outcome};
 use crate::ops::gateway::Gateway;
 use crate::ops::multipart::files::{Upload, is_absent, put_empty, unreadable};
-use crate::ops::object::together::{delete_alone, delete_together};
+use crate::ops::object::together::{delete_alone, delete_together, deletion};
 use crate::ops::object::write::Failure;
 use crate::ops::open::now;
 use crate::s3::{Code, Error};
 
 /// An outcome that nobody has touched for so long is of somebody who is gone: who is at work touches
 /// it every [`BEAT`]. Long enough for clocks that disagree.
-const STALE: time::Duration = time::Duration::minutes(2);
+pub(in crate::ops) const STALE: time::Duration = time::Duration::minutes(2);
 /// How often who is at work says so.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 /// How long is waited between two looks: at first, and at most.
@@ -31,7 +31,7 @@ const DELETIONS_AT_ONCE: usize = 16;
 
 /// The outcome is ours.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(in crate::ops) struct Claim {
     store: BlobStore,
     path: BlobPath,
     options: PutOptions,
@@ -40,7 +40,7 @@ pub(super) struct Claim {
 
 /// Who ends the upload.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(in crate::ops) enum Turn {
     /// We do.
     Ours(Box<Claim>),
     /// Somebody else does, or has done.
@@ -53,9 +53,19 @@ pub(super) async fn claim(
     outcome: &Outcome,
     over: Option<AzureETag>,
 ) -> Result<Turn, Error> {
+    claim_at(upload.store(), upload.outcome(), outcome, over).await
+}
+
+/// The same of an upload whose outcome is there.
+pub(in crate::ops) async fn claim_at(
+    store: &BlobStore,
+    path: BlobPath,
+    outcome: &Outcome,
+    over: Option<AzureETag>,
+) -> Result<Turn, Error> {
     let conditions = over.map_or_else(Conditions::if_absent, Conditions::if_match);
     let options = PutOptions { metadata: outcome.write()?, conditions, ..PutOptions::default() };
-    let (store, path) = (upload.store().clone(), upload.outcome());
+    let store = store.clone();
     match put_empty(&store, &path, &outcome.commit, &options).await {
         Ok(written) => {
             let etag = written.etag;
@@ -87,7 +97,7 @@ impl Claim {
     }
 
     /// Gives it back: the upload is open as before.
-    pub(super) async fn release(self) {
+    pub(in crate::ops) async fn release(self) {
         let conditions = Conditions::if_match(self.etag);
         let options = DeleteOptions { conditions, ..DeleteOptions::default() };
         if let Err(cause) = self.store.delete(&self.path, &options).await {
@@ -209,7 +219,9 @@ pub(super) async fn delete_all(
     let mut outcome = Ok(());
     if batches && names.len() > 1 {
         for names in names.chunks(BlobStore::BATCH_MAX) {
-            let deleted = delete_together(store, container, names, Snapshots::Refuse).await;
+            let deletions: Vec<_> =
+                names.iter().map(|name| deletion(name.clone(), Snapshots::Refuse)).collect();
+            let deleted = delete_together(store, container, &deletions).await;
             let deleted = deleted.and_then(|all| all.into_iter().collect());
             outcome = outcome.and(deleted);
         }

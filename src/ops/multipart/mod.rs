@@ -12,7 +12,7 @@ mod assemble;
 pub(super) mod cache;
 mod complete;
 mod create;
-mod ends;
+pub(super) mod ends;
 mod files;
 mod found;
 mod list_parts;

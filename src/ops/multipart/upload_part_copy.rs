@@ -7,7 +7,7 @@ use http::{HeaderMap, Response};
 use md5::{Digest as _, Md5};
 
 use crate::access::Action;
-use crate::azure::{BlobHeaders, Conditions, Properties, PutOptions};
+use crate::azure::{BlobHeaders, Properties, PutOptions};
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{ChecksumKind, ObjectChecksum, ObjectFacts};
 use crate::mapping::uploads::PartsChecksum;
@@ -52,11 +52,7 @@ pub(in crate::ops) async fn run(
     let (from_bucket, from_key) = source(&request.headers)?;
     let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
     let record = upload.record(gateway).await?;
-    let found = from.store().properties(&from.path(&from_key), &Conditions::default()).await;
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return Err(gateway.explain(&from, &from_key, error).await),
-    };
+    let (from, found) = from.look(gateway).await?;
     judge(&request.headers, &Described::of(&found))?;
     let span = span(&request.headers, found.content_length)?;
     let asked = Asked {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use crate::access::Action;
 use crate::azure::Properties;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::get::{judge, properties, refuse_version};
+use crate::ops::object::get::{judge, refuse_version};
 use crate::ops::object::headers::Described;
 use crate::ops::object::parts::{self, Sized};
 use crate::s3::body::{self, Body};
@@ -49,23 +49,24 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     // S3 wants both: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html>.
-    gateway.open_object(&request, Action::GetObjectAttributes).await?;
-    let (bucket, key) = gateway.open_object(&request, Action::GetObject).await?;
+    let reader = gateway.open_reader(&request, Action::GetObject).await?;
     refuse_version(&request)?;
+    let (bucket, found) = reader.look(gateway).await?;
+    reader.also(Action::GetObjectAttributes, &found)?;
     let wanted = wanted(&request.headers)?;
     let page = Page {
         after: number(&request.headers, "x-amz-part-number-marker")?.unwrap_or_default(),
         most: number(&request.headers, "x-amz-max-parts")?.unwrap_or(PARTS_MAX).min(PARTS_MAX),
     };
-    let found = properties(gateway, &bucket, &key).await?;
+    let key = reader.key();
     let described = Described::of(&found);
     if let Some(answer) = judge(&Conditions::read(&request.headers)?, &described)? {
         return Ok(answer);
     }
     let parts = if wanted.contains(&Attribute::ObjectParts) {
-        match parts::all(bucket.store(), &bucket.path(&key), &found).await {
+        match parts::all(bucket.store(), &bucket.path(key), &found).await {
             Ok(parts) => parts,
-            Err(error) => return Err(gateway.explain(&bucket, &key, error).await),
+            Err(error) => return Err(gateway.explain(&bucket, key, error).await),
         }
     } else {
         None

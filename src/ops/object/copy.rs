@@ -8,6 +8,7 @@ use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{ObjectChecksum, ObjectFacts};
 use crate::ops::budget::Budget;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::acl;
 use crate::ops::object::carry::{self, Source};
 use crate::ops::object::conditions;
 use crate::ops::object::headers::{self as object_headers, Described};
@@ -46,6 +47,7 @@ pub(in crate::ops) async fn run(
     let (from_bucket, from_key) = source(&request.headers)?;
     let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
     let directive = directive(&request.headers)?;
+    let (from, found) = from.look(gateway).await?;
     let itself =
         from.path(&from_key) == bucket.path(&key) && from.account().name == bucket.account().name;
     if itself && directive == Directive::Copy && !changes(&request.headers) {
@@ -55,11 +57,6 @@ pub(in crate::ops) async fn run(
              encryption attributes.",
         ));
     }
-    let found = from.store().properties(&from.path(&from_key), &azure::Conditions::default()).await;
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return Err(gateway.explain(&from, &from_key, error).await),
-    };
     let described = Described::of(&found);
     judge(&request.headers, &described)?;
     if found.content_length > COPY_BYTES_MAX {
@@ -70,7 +67,8 @@ pub(in crate::ops) async fn run(
     gateway.make_room(&bucket, &key).await?;
     let wanted = conditions::of_write(Conditions::read(&request.headers)?);
     let asked = carry::asked(&request.headers)?;
-    let (mut options, facts, id) = describe(&request, directive, &found, &described)?;
+    let owned = acl::of_write(gateway, &bucket, &request)?;
+    let (mut options, facts, id) = describe(&request, directive, (&found, &described), owned)?;
     options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     if itself && options.conditions.if_match.is_none() {
         // What is read and what is replaced have to be the same state of the object.
@@ -191,8 +189,8 @@ pub(in crate::ops) fn judge(headers: &HeaderMap, described: &Described) -> Resul
 fn describe(
     request: &Request,
     directive: Directive,
-    found: &Properties,
-    described: &Described,
+    (found, described): (&Properties, &Described),
+    (owner, acl): (Option<String>, Option<String>),
 ) -> Result<Plan, Error> {
     let (blob_headers, said) = object_headers::read(&request.headers)?;
     let source = &described.facts;
@@ -211,7 +209,8 @@ fn describe(
     let md5 = found.headers.content_md5.filter(|_| source.etag.is_none());
     let facts = ObjectFacts {
         commit: Some(id.clone()),
-        owner: request.caller.id().map(str::to_owned),
+        owner,
+        acl,
         etag: md5.is_none().then(|| described.etag.as_str().to_owned()),
         checksum: source.checksum,
         // Another blob's list of blocks does not tell of the parts.

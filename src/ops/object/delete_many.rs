@@ -11,7 +11,7 @@ use crate::azure::{BlobStore, Kind};
 use crate::mapping::errors;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::delete::{SNAPSHOTS, Wanted, delete_if, read_size, read_time};
-use crate::ops::object::together::delete_together;
+use crate::ops::object::together::{delete_together, deletion};
 use crate::ops::object::write::Failure;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -94,7 +94,7 @@ async fn delete_all(
 ) -> Result<Vec<Outcome>, Error> {
     let (mut settled, mut together, mut alone): (Settled, Vec<_>, Vec<_>) = Default::default();
     for (place, one) in doomed.iter().enumerate() {
-        match check(bucket, request, one) {
+        match check(bucket, request, one).await {
             Err(refused) => settled.push((place, Err(refused))),
             Ok(()) if one.wanted.is_empty() => together.push((place, one.clone())),
             Ok(()) => alone.push((place, one.clone())),
@@ -128,8 +128,8 @@ async fn delete_all(
 }
 
 /// May this key be deleted at all?
-fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
-    bucket.allow(&request.caller, Action::DeleteObject, &one.key)?;
+async fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
+    bucket.allow(&request.caller, Action::DeleteObject, &one.key).await?;
     match one.version.as_deref() {
         None | Some("null") => Ok(()),
         Some(_) => Err(Error::new(Code::NoSuchVersion)),
@@ -138,8 +138,9 @@ fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> 
 
 /// Deletes keys without conditions by one request.
 async fn delete_few(bucket: &Bucket, few: Vec<(usize, Doomed)>) -> Settled {
-    let blobs: Vec<_> = few.iter().map(|(_, one)| bucket.path(&one.key).blob).collect();
-    match delete_together(bucket.store(), bucket.container(), &blobs, SNAPSHOTS).await {
+    let blobs = few.iter().map(|(_, one)| bucket.path(&one.key).blob);
+    let deletions: Vec<_> = blobs.map(|blob| deletion(blob, SNAPSHOTS)).collect();
+    match delete_together(bucket.store(), bucket.container(), &deletions).await {
         Ok(deleted) => few
             .into_iter()
             .zip(deleted)

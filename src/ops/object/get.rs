@@ -2,15 +2,14 @@
 
 use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
 
 use crate::access::Action;
-use crate::azure::{self, BlobError, BlobRead, Kind, Properties, ReadOptions};
+use crate::azure::{BlobError, Properties};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::fetch;
 use crate::ops::object::headers::{self, Described};
-use crate::ops::object::parts::{self, PartView, Unseen};
-use crate::ops::object::resume::{Pinned, ResumingBody};
-use crate::ops::open::Bucket;
+use crate::ops::object::parts::{self, PartView};
+use crate::ops::open::{Bucket, Reader};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::names::{ObjectKey, PartNumber};
@@ -18,10 +17,13 @@ use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
 
 /// What a read asks for.
-struct Read {
-    range: Option<ByteRange>,
-    part: Option<PartNumber>,
-    conditions: Conditions,
+pub(super) struct Read {
+    /// `Range`
+    pub(super) range: Option<ByteRange>,
+    /// `partNumber`
+    pub(super) part: Option<PartNumber>,
+    /// `If-*`
+    pub(super) conditions: Conditions,
     overrides: Vec<(HeaderName, HeaderValue)>,
     headers: HeaderMap,
 }
@@ -69,28 +71,23 @@ pub(in crate::ops) async fn run(
     gateway: &Gateway,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let (bucket, key) = gateway.open_object(&request, Action::GetObject).await?;
+    let reader = gateway.open_reader(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
     if request.operation == Operation::HeadObject {
-        head(gateway, &bucket, &key, &read).await
+        head(gateway, &reader, &read).await
     } else {
-        get(gateway, &bucket, &key, &read).await
+        fetch::run(gateway, &reader, &read).await
     }
 }
 
-async fn head(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-) -> Result<Response<Body>, Error> {
-    let properties = properties(gateway, bucket, key).await?;
+async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
+    let (bucket, properties) = reader.look(gateway).await?;
     let described = Described::of(&properties);
     if let Some(answer) = judge(&read.conditions, &described)? {
         return Ok(answer);
     }
     let length = properties.content_length;
-    let view = view(gateway, bucket, key, read, &properties).await?;
+    let view = view(gateway, &bucket, reader.key(), read, &properties).await?;
     let span = match &view {
         Some(view) => view.span,
         None => read.range.map(|range| range.resolve(length)).transpose()?,
@@ -100,7 +97,7 @@ async fn head(
 }
 
 /// The part that is asked for, if one is.
-async fn view(
+pub(super) async fn view(
     gateway: &Gateway,
     bucket: &Bucket,
     key: &ObjectKey,
@@ -111,20 +108,8 @@ async fn view(
     let (store, path) = (bucket.store(), bucket.path(key));
     match parts::view(store, &path, properties, number, &read.headers).await {
         Ok(view) => Ok(Some(view)),
-        Err(Unseen::Refused(error)) => Err(error),
-        Err(Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
-    }
-}
-
-pub(super) async fn properties(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-) -> Result<Properties, Error> {
-    let found = bucket.store().properties(&bucket.path(key), &azure::Conditions::default()).await;
-    match found {
-        Ok(properties) => Ok(properties),
-        Err(error) => Err(gateway.explain(bucket, key, error).await),
+        Err(parts::Unseen::Refused(error)) => Err(error),
+        Err(parts::Unseen::Azure(error)) => Err(gateway.explain(bucket, key, error).await),
     }
 }
 
@@ -151,73 +136,15 @@ pub(super) fn judge(
     }
 }
 
-async fn get(
-    gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-) -> Result<Response<Body>, Error> {
-    let mut options = ReadOptions::default();
-    let mut range = read.range;
-    let mut part = None;
-    // A client that says what it has is likely to have it: its condition is judged before bytes are
-    // asked for. Azure knows no range from the end; its length has to be known first.
-    let likely =
-        read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
-    if likely || read.part.is_some() || matches!(range, Some(ByteRange::Last(_))) {
-        let properties = properties(gateway, bucket, key).await?;
-        let described = Described::of(&properties);
-        if let Some(answer) = judge(&read.conditions, &described)? {
-            return Ok(answer);
-        }
-        part = view(gateway, bucket, key, read, &properties).await?;
-        let span = match &part {
-            Some(part) => part.span,
-            None => range.map(|range| range.resolve(properties.content_length)).transpose()?,
-        };
-        range = span.map(|(first, last)| ByteRange::FromTo(first, last));
-        options.conditions = azure::Conditions::if_match(properties.etag);
-    }
-    options.range = range.map(azure_range);
-    match bucket.store().read(&bucket.path(key), &options).await {
-        Ok(found) => pass_on(bucket, key, read, found, part.as_ref()),
-        Err(error) if error.kind() == Kind::RangeNotSatisfiable => {
-            Err(out_of_range(gateway, bucket, key, read, error).await)
-        }
-        // It was replaced after it was looked at. What is there now is judged afresh by the client.
-        Err(error) if error.kind() == Kind::ConditionNotMet => {
-            Err(Error::new(Code::OperationAborted).caused_by(error))
-        }
-        Err(error) => Err(gateway.explain(bucket, key, error).await),
-    }
-}
-
-/// Azure counts in signed numbers and takes a larger one for no range: an end beyond all objects is
-/// none, and so is a beginning that is answered 416 in any case.
-fn azure_range(range: ByteRange) -> azure::ByteRange {
-    let countable = |number: u64| i64::try_from(number).is_ok();
-    let first = |first: u64| if countable(first) { first } else { i64::MAX.unsigned_abs() };
-    match range {
-        ByteRange::FromTo(from, last) => azure::ByteRange {
-            first: first(from),
-            last: Some(last).filter(|last| countable(*last)),
-        },
-        ByteRange::From(from) => azure::ByteRange { first: first(from), last: None },
-        // Resolved before.
-        ByteRange::Last(_) => azure::ByteRange { first: 0, last: None },
-    }
-}
-
 /// 416, unless a condition says something else: that is judged first.
-async fn out_of_range(
+pub(super) async fn out_of_range(
     gateway: &Gateway,
-    bucket: &Bucket,
-    key: &ObjectKey,
+    reader: &Reader,
     read: &Read,
     error: BlobError,
 ) -> Error {
-    let found = match properties(gateway, bucket, key).await {
-        Ok(found) => found,
+    let found = match reader.look(gateway).await {
+        Ok((_, found)) => found,
         Err(gone) => return gone,
     };
     if let Err(failed) = judge(&read.conditions, &Described::of(&found)) {
@@ -225,45 +152,13 @@ async fn out_of_range(
     }
     match read.range {
         Some(range) => range.not_satisfiable(found.content_length).caused_by(error),
-        None => Error::new(Code::InternalError).caused_by(error),
+        // It was empty a moment ago.
+        None => Error::new(Code::OperationAborted).caused_by(error),
     }
-}
-
-/// Azure's answer as the client's.
-fn pass_on(
-    bucket: &Bucket,
-    key: &ObjectKey,
-    read: &Read,
-    found: BlobRead,
-    part: Option<&PartView>,
-) -> Result<Response<Body>, Error> {
-    let BlobRead { properties, range, body } = found;
-    let described = Described::of(&properties);
-    if let Some(answer) = judge(&read.conditions, &described)? {
-        return Ok(answer);
-    }
-    let span = range.map(|(first, last, _)| (first, last));
-    if let Some(range) = read.range
-        && span.map_or(properties.content_length == 0, |(first, last)| first > last)
-    {
-        // Azurite answers no bytes where the service answers 416.
-        return Err(range.not_satisfiable(properties.content_length));
-    }
-    let (first, end) = span
-        .map_or((0, properties.content_length), |(first, last)| (first, last.saturating_add(1)));
-    let pinned = Pinned {
-        store: bucket.store().clone(),
-        path: bucket.path(key),
-        etag: properties.etag.clone(),
-        commit: described.facts.commit.clone(),
-    };
-    let body = ResumingBody::new(pinned, body, first, end.saturating_sub(first));
-    let answer = answer(&described, &properties, read, span, part);
-    answer.body(body.boxed_unsync()).map_err(unanswerable)
 }
 
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.
-fn answer(
+pub(super) fn answer(
     described: &Described,
     properties: &Properties,
     read: &Read,

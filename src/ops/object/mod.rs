@@ -1,11 +1,14 @@
 //! Objects: written, read, copied, deleted.
 
+pub(super) mod acl;
+mod ahead;
 pub(super) mod attributes;
 pub(super) mod carry;
 pub(super) mod conditions;
 pub(super) mod copy;
 pub(super) mod delete;
 pub(super) mod delete_many;
+mod fetch;
 pub(super) mod get;
 pub(super) mod headers;
 pub(super) mod parts;

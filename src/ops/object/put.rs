@@ -7,6 +7,7 @@ use crate::azure::{self, Kind, PutOptions};
 use crate::mapping::metadata::{ChecksumKind, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
+use crate::ops::object::acl;
 use crate::ops::object::carry;
 use crate::ops::object::conditions;
 use crate::ops::object::headers as object_headers;
@@ -23,9 +24,10 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let Request { headers, body, payload, caller, .. } = request;
-    let (blob_headers, mut facts) = object_headers::read(&headers)?;
-    facts.owner = caller.id().map(str::to_owned);
+    let (owner, acl) = acl::of_write(gateway, &bucket, &request)?;
+    let Request { headers, body, payload, .. } = request;
+    let (blob_headers, facts) = object_headers::read(&headers)?;
+    let facts = ObjectFacts { owner, acl, ..facts };
     let wanted = conditions::of_write(Conditions::read(&headers)?);
     let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;

@@ -68,6 +68,11 @@ impl ResumingBody {
         Self { blob, next: first, end: first.saturating_add(length), state, resumptions: 0 }
     }
 
+    /// The byte that comes next, and where it ends.
+    pub(in crate::ops) fn span(&self) -> (u64, u64) {
+        (self.next, self.end)
+    }
+
     fn none(blob: Pinned) -> Self {
         Self { blob, next: 0, end: 0, state: State::Ended, resumptions: 0 }
     }
@@ -101,20 +106,33 @@ pub(in crate::ops) async fn open(
 ) -> Result<ResumingBody, BlobError> {
     let first = span.map_or(0, |(first, _)| first);
     let end = span.map_or(found.content_length, |(_, last)| last.saturating_add(1));
-    let pinned = Pinned {
-        store: store.clone(),
-        path: path.clone(),
-        etag: found.etag.clone(),
-        commit: ObjectFacts::read(found).commit,
-    };
-    if end <= first {
-        return Ok(ResumingBody::none(pinned));
-    }
-    let (body, etag) = pinned.clone().open(first, end).await?;
-    Ok(ResumingBody::new(Pinned { etag, ..pinned }, body, first, end - first))
+    Pinned::of(store, path, found).stream(first, end).await
 }
 
 impl Pinned {
+    /// The blob as it was found.
+    pub(in crate::ops) fn of(store: &BlobStore, path: &BlobPath, found: &Properties) -> Self {
+        Self {
+            store: store.clone(),
+            path: path.clone(),
+            etag: found.etag.clone(),
+            commit: ObjectFacts::read(found).commit,
+        }
+    }
+
+    /// The bytes from `first` to `end`, the end not included.
+    pub(in crate::ops) async fn stream(
+        self,
+        first: u64,
+        end: u64,
+    ) -> Result<ResumingBody, BlobError> {
+        if end <= first {
+            return Ok(ResumingBody::none(self));
+        }
+        let (body, etag) = self.clone().open(first, end).await?;
+        Ok(ResumingBody::new(Self { etag, ..self }, body, first, end - first))
+    }
+
     /// The bytes from `next` to `end`, if the blob still holds the same ones.
     async fn open(mut self, next: u64, end: u64) -> Result<(BlobBody, AzureETag), BlobError> {
         loop {

@@ -1,7 +1,7 @@
 //! Many blobs of one container deleted by few requests: Blob Batch, an answer for each blob.
 //!
-//! A deletion without conditions is the same when it is done twice, so what failed in passing, or whose
-//! answer was lost, is asked for again, within the retry rules of the door. What is left then is reported
+//! A deletion is the same when it is done twice (one with a condition finds its blob gone), so what failed
+//! in passing, or whose answer was lost, is asked for again, within the retry rules of the door. What is left then is reported
 //! as it is, never as deleted.
 
 use crate::azure::{
@@ -12,25 +12,26 @@ use crate::azure::{
 /// What became of each blob, in their order.
 pub(in crate::ops) type Deleted = Vec<Result<(), BlobError>>;
 
-/// Deletes at most [`BlobStore::BATCH_MAX`] blobs; one that is not there is deleted. An error of the
+/// The deletion of a blob, whatever it is.
+pub(in crate::ops) fn deletion(blob: BlobName, snapshots: Snapshots) -> BlobDeletion {
+    BlobDeletion { blob, options: DeleteOptions { snapshots, ..DeleteOptions::default() } }
+}
+
+/// Makes at most [`BlobStore::BATCH_MAX`] deletions; a blob that is not there is deleted. An error of the
 /// whole says that none of them has an answer.
 pub(in crate::ops) async fn delete_together(
     store: &BlobStore,
     container: &ContainerName,
-    blobs: &[BlobName],
-    snapshots: Snapshots,
+    deletions: &[BlobDeletion],
 ) -> Result<Deleted, BlobError> {
-    let options = DeleteOptions { snapshots, ..DeleteOptions::default() };
-    let deletion = |blob: &BlobName| BlobDeletion { blob: blob.clone(), options: options.clone() };
-    let mut answers = Answers(blobs.iter().map(|_| None).collect());
+    let mut answers = Answers(deletions.iter().map(|_| None).collect());
     for attempt in 1.. {
         let open = answers.open();
         if open.is_empty() {
             break;
         }
-        let deletions: Vec<_> =
-            open.iter().filter_map(|place| blobs.get(*place)).map(deletion).collect();
-        match store.delete_batch(container, &deletions).await {
+        let left: Vec<_> = open.iter().filter_map(|place| deletions.get(*place)).cloned().collect();
+        match store.delete_batch(container, &left).await {
             Ok(fresh) => {
                 answers.take(&open, fresh);
                 let Some(error) = answers.passing() else { break };
@@ -99,7 +100,7 @@ pub(in crate::ops) async fn delete_alone(
 }
 
 /// What is not there is deleted.
-fn gone(answer: Result<(), BlobError>) -> Result<(), BlobError> {
+pub(in crate::ops) fn gone(answer: Result<(), BlobError>) -> Result<(), BlobError> {
     match answer {
         Err(error) if error.kind() == Kind::NoSuchBlob => Ok(()),
         other => other,

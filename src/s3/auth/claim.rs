@@ -16,7 +16,7 @@ use crate::s3::{Code, Error};
 /// How far a client's clock may be off. <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html>
 const CLOCK_SKEW_MAX: Duration = Duration::minutes(15);
 /// How long a presigned URL may live: a week.
-const EXPIRES_SECONDS_MAX: i64 = 604_800;
+pub(super) const EXPIRES_SECONDS_MAX: i64 = 604_800;
 
 /// What a request says about its own signature.
 #[derive(Debug)]
@@ -44,6 +44,11 @@ impl<'a> Claim<'a> {
         };
         check_signed_headers(&claim.signed_headers, claim.door)?;
         Ok(Some(claim))
+    }
+
+    /// When it was signed.
+    pub(super) fn signed_at(&self) -> OffsetDateTime {
+        self.signed_at
     }
 
     /// Holds the moment of signing against the clock.

@@ -44,6 +44,8 @@ pub fn verify_form(
         key_id,
         payload: Payload::Unsigned,
         presigned: false,
+        time: None,
+        algorithm: if has(&VERSION_4) { ALGORITHM } else { version_2::ALGORITHM },
         path_reading: PathReading::AsSent,
     }))
 }

@@ -11,6 +11,7 @@ mod encoding;
 mod form;
 mod keys;
 mod payload;
+mod presign;
 mod query;
 mod scope;
 mod signature;
@@ -28,6 +29,7 @@ pub use form::verify_form;
 pub use keys::SigningKeys;
 pub(crate) use payload::SHA256_OF_NOTHING;
 pub use payload::{Payload, SignedChunks};
+pub use presign::{Presign, presign};
 pub(crate) use signature::{Hex, SigningKey, hex, same};
 
 use crate::s3::query::Plus;
@@ -77,6 +79,8 @@ pub struct Signed {
     key_id: AccessKeyId,
     payload: Payload,
     presigned: bool,
+    time: Option<OffsetDateTime>,
+    algorithm: &'static str,
     path_reading: PathReading,
 }
 
@@ -94,6 +98,16 @@ impl Signed {
     /// Whether the credentials came in the query.
     pub fn presigned(&self) -> bool {
         self.presigned
+    }
+
+    /// When it was signed, where the signature says so.
+    pub fn signed_at(&self) -> Option<OffsetDateTime> {
+        self.time
+    }
+
+    /// By which algorithm, as policies name it.
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm
     }
 
     /// How the path has to be read to get the key that was signed.
@@ -145,7 +159,8 @@ pub fn verify(
             Payload::SignedChunks(attempt.chunks(key, trailer)?)
         }
     };
-    Ok(Some(Signed { key_id, payload, presigned, path_reading }))
+    let (time, algorithm) = (Some(claim.signed_at()), ALGORITHM);
+    Ok(Some(Signed { key_id, payload, presigned, time, algorithm, path_reading }))
 }
 
 /// In place of the secret of a key that we do not know.

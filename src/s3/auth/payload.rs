@@ -14,7 +14,7 @@ use super::signature::{Hex, SigningKey};
 use crate::s3::{Code, Error};
 
 const HEADER: &str = "x-amz-content-sha256";
-const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+pub(super) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// The SHA-256 of no bytes.
 pub(crate) const SHA256_OF_NOTHING: &str =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -7,7 +7,7 @@ use super::signature::{SigningKey, TERMINATOR};
 use crate::s3::{Code, Error};
 
 /// The one service that is signed for here.
-const SERVICE: &str = "s3";
+pub(super) const SERVICE: &str = "s3";
 /// Far beyond the name of any region, and little to keep in a cache.
 const REGION_BYTES_MAX: usize = 64;
 

@@ -50,6 +50,9 @@ pub(super) fn same(calculated: &[u8; 20], given: &str) -> bool {
     bool::from(BASE64.encode(calculated).as_bytes().ct_eq(given.as_bytes()))
 }
 
+/// Its name in policies.
+pub(super) const ALGORITHM: &str = "AWS";
+
 /// Checks who signed this request by Version 2. None: it does not say that anybody did.
 pub(super) fn verify(
     head: &RequestHead<'_>,
@@ -82,7 +85,8 @@ pub(super) fn verify(
         return Err(error.detail("AWSAccessKeyId", key_id.as_str()));
     }
     let presigned = claim.door == Door::Query;
-    Ok(Some(Signed { key_id, payload, presigned, path_reading: PathReading::AsSent }))
+    let (time, path_reading) = (None, PathReading::AsSent);
+    Ok(Some(Signed { key_id, payload, presigned, time, algorithm: ALGORITHM, path_reading }))
 }
 
 /// Whether a request says that it is signed so; `InvalidArgument` if it says that in two ways.

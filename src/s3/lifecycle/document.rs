@@ -473,13 +473,14 @@ mod tests {
 
     #[test]
     fn what_s3_refuses_is_refused() {
+        use Code::{InvalidArgument, InvalidRequest, MalformedXML, NotImplemented};
         let long = format!("<ID>{}</ID><Filter/>{EXPIRES}", "i".repeat(256));
-        assert_eq!(rule(&long).unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(rule(&long).unwrap_err().code(), InvalidArgument);
         let same = format!("<Rule><ID>a</ID><Status>Enabled</Status><Filter/>{EXPIRES}</Rule>");
-        assert_eq!(read(&same.repeat(2)).unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(read(&same.repeat(2)).unwrap_err().code(), InvalidArgument);
         let many = format!("<Rule><Status>Enabled</Status><Filter/>{EXPIRES}</Rule>");
         assert!(read(&many.repeat(1000)).is_ok());
-        assert_eq!(read(&many.repeat(1001)).unwrap_err().code(), Code::MalformedXML);
+        assert_eq!(read(&many.repeat(1001)).unwrap_err().code(), MalformedXML);
         let transition = |days: u32, class: &str| {
             format!(
                 "<Transition><Days>{days}</Days><StorageClass>{class}</StorageClass></Transition>"
@@ -488,7 +489,6 @@ mod tests {
         let tag = "<Tag><Key>a</Key><Value>b</Value></Tag>";
         let abort = "<AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation>\
                      </AbortIncompleteMultipartUpload>";
-        use Code::{InvalidArgument, InvalidRequest, MalformedXML, NotImplemented};
         for (inner, code) in [
             (format!("<Filter/>{}", ""), InvalidRequest),
             ("<Filter/><Expiration><Days>0</Days></Expiration>".to_owned(), InvalidArgument),

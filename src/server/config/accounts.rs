@@ -12,7 +12,7 @@ use crate::server::config::values;
 pub const ENVIRONMENT_ACCOUNT: &str = "default";
 
 /// A storage account of Azure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountConfig {
     /// How to reach it and how to prove who we are.
     pub access: AccountAccess,
@@ -21,7 +21,7 @@ pub struct AccountConfig {
 }
 
 /// How to reach an account and how to prove who we are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountAccess {
     /// Everything in one text, as az and every SDK read it.
     ConnectionString(Secret),
@@ -37,7 +37,7 @@ pub enum AccountAccess {
 }
 
 /// The proof of an account by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialConfig {
     /// One of the account's two keys.
     Key(Secret),
@@ -88,24 +88,56 @@ fn account_from_section(mut section: Section<'_>, notes: &mut Notes) -> Option<A
     parts.checked(&name, &origin, &mut notes.faults).map(|access| AccountConfig { access, origin })
 }
 
-/// The account of the `AZURE_STORAGE_*` variables.
+/// The account of the `AZURE_STORAGE_*` variables: az's names, and beside them those of other tools.
+/// <https://docs.rs/object_store/latest/object_store/azure/enum.AzureConfigKey.html>
 pub fn from_environment(environment: &Environment, notes: &mut Notes) -> Option<AccountConfig> {
-    let text = |name: &str| {
-        environment.get(name).map(|value| Located {
-            value: value.to_owned(),
-            origin: Origin::Environment(name.to_owned()),
-        })
-    };
     let parts = Parts {
         connection_string: notes.environment_secret(environment, "AZURE_STORAGE_CONNECTION_STRING"),
-        account: text("AZURE_STORAGE_ACCOUNT"),
-        endpoint: text("AZURE_STORAGE_SERVICE_ENDPOINT"),
-        key: notes.environment_secret(environment, "AZURE_STORAGE_KEY"),
-        sas_token: notes.environment_secret(environment, "AZURE_STORAGE_SAS_TOKEN"),
+        account: one_of(environment, notes, ACCOUNT_NAMES, text),
+        endpoint: one_of(environment, notes, ENDPOINT_NAMES, text),
+        key: one_of(environment, notes, KEY_NAMES, secret),
+        sas_token: one_of(environment, notes, SAS_NAMES, secret),
     };
     let origin = parts.origin()?;
     let access = parts.checked("AZURE_STORAGE_ACCOUNT", &origin, &mut notes.faults)?;
     Some(AccountConfig { access, origin })
+}
+
+const ACCOUNT_NAMES: &[&str] = &["AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME"];
+const KEY_NAMES: &[&str] =
+    &["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY"];
+const SAS_NAMES: &[&str] = &["AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_SAS_KEY"];
+const ENDPOINT_NAMES: &[&str] = &["AZURE_STORAGE_SERVICE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"];
+
+fn text(environment: &Environment, _: &mut Notes, name: &str) -> Option<Located<String>> {
+    let value = environment.get(name)?.to_owned();
+    Some(Located { value, origin: Origin::Environment(name.to_owned()) })
+}
+
+fn secret(environment: &Environment, notes: &mut Notes, name: &str) -> Option<Located<Secret>> {
+    notes.environment_secret(environment, name)
+}
+
+/// What one of these variables says. Two that say the same do no harm; two that do not are a fault.
+fn one_of<T: PartialEq>(
+    environment: &Environment,
+    notes: &mut Notes,
+    names: &[&str],
+    read: fn(&Environment, &mut Notes, &str) -> Option<Located<T>>,
+) -> Option<Located<T>> {
+    let mut found: Option<Located<T>> = None;
+    for name in names {
+        let Some(next) = read(environment, notes, name) else { continue };
+        match &found {
+            None => found = Some(next),
+            Some(first) if first.value == next.value => {}
+            Some(first) => {
+                let problem = format!("says something else than {}", first.origin);
+                notes.faults.at(*name, &next.origin, problem);
+            }
+        }
+    }
+    found
 }
 
 /// What an account may be told with.

@@ -25,14 +25,31 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Run the gateway
+    ///
+    /// Needs a storage account and a user: from --config FILE, or `AZURE_STORAGE_ACCOUNT` with
+    /// `AZURE_STORAGE_KEY` (or a SAS, or Entra ID) and `BLUEBUCKET_ACCESS_KEY_ID` with
+    /// `BLUEBUCKET_SECRET_ACCESS_KEY`. SIGHUP or a changed file reloads users, routes, accounts and
+    /// certificates; SIGTERM drains. Secrets are never flags; each also comes as `NAME_FILE`.
     Serve(Flags),
     /// Run the gateway over an Azurite that it starts itself, for trying it out and for tests
+    ///
+    /// Needs Node 20 or newer; installs Azurite once. Prints keys and lines to paste; Ctrl-C ends both.
+    /// Loopback only.
     Dev(DevFlags),
-    /// Is everything right? Configuration, Azure, credential, clock, a round trip
-    Check(Flags),
+    /// Is everything right? Configuration, names, certificate, Azure, credential, clock, a round trip
+    ///
+    /// One line a finding: `ok`, `odd` (works, but look at it) or `BROKEN`, with what helps. The round
+    /// trip writes one small blob into the gateway's own container and deletes it. Exit code 0: nothing
+    /// is broken; 1: something is; 2: the configuration has faults.
+    Check(CheckFlags),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigAction),
+    /// Print a URL that its holder may use for a time, signed with a configured key
+    ///
+    /// Nothing is asked of Azure, and the object need not exist. Who has the URL may do what the key's
+    /// user may do with that object, until it ends or the key does.
+    Presign(PresignFlags),
     /// Ask the running gateway whether it lives; for HEALTHCHECK
     Healthcheck(Flags),
     /// Print the completions of a shell
@@ -49,6 +66,49 @@ pub enum Action {
 pub enum ConfigAction {
     /// Print the merged configuration, secrets masked, with where each value came from
     Print(Flags),
+}
+
+/// The flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckFlags {
+    /// One object of JSON a finding: weight (ok, odd, broken), what, text, remedy
+    #[arg(long)]
+    pub json: bool,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Flags,
+}
+
+/// The flags of `presign`.
+#[derive(Debug, Args)]
+pub struct PresignFlags {
+    /// The object, as BUCKET/KEY or <s3://BUCKET/KEY>
+    #[arg(value_name = "BUCKET/KEY")]
+    pub target: String,
+    /// What the URL is for: GET, PUT, HEAD, DELETE or POST
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    pub method: String,
+    /// For how long, a week (7d) at most
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub expires: String,
+    /// Whose key signs [default: the first user]
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// Which key signs [default: the user's first]
+    #[arg(long, value_name = "ID")]
+    pub access_key_id: Option<String>,
+    /// The endpoint as its holder will reach it [default: the address that is listened on]
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// The bucket as a part of the host name, before the endpoint's
+    #[arg(long)]
+    pub virtual_host: bool,
+    /// More parameters, such as versionId=ID or response-content-type=text/plain
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub query: Vec<String>,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Flags,
 }
 
 /// The flags of `dev`.

@@ -39,9 +39,12 @@ pub(super) fn assemble(
     let log = log(settings, notes);
     let tls = tls_files(settings, notes);
     let azure_ca_file = settings.read("azure_ca_file", notes, authorities);
+    let access_log = settings.read("access_log", notes, |path| Ok(PathBuf::from(path)));
+    let azure_proxy = settings.read("azure_proxy", notes, values::proxy);
     let limits = limits(settings, notes);
     let day_seconds = settings.read("lifecycle.day_seconds", notes, values::at_least(1));
     let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
+    let sweep_every = settings.read("multipart.sweep_every", notes, values::some_time);
     let entra = entra(environment, notes);
     let system_container = system_container?;
     let People { accounts, default_account, users, routes } = people;
@@ -64,8 +67,10 @@ pub(super) fn assemble(
         trusted_proxies,
         drain: drain?,
         log: log?,
+        access_log,
         tls,
         azure_ca_file,
+        azure_proxy,
         accounts,
         default_account,
         users,
@@ -73,6 +78,7 @@ pub(super) fn assemble(
         limits: limits?,
         lifecycle_day: Duration::from_secs(day_seconds?),
         multipart_abandoned_after: abandoned_after?,
+        multipart_sweep_every: sweep_every?,
         entra,
     })
 }

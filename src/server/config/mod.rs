@@ -6,8 +6,11 @@
 pub mod accounts;
 pub mod arguments;
 mod assemble;
+pub mod changes;
 pub mod fault;
 pub mod file;
+mod import;
+mod pass_through;
 pub mod print;
 pub mod secret;
 pub mod settings;
@@ -56,10 +59,14 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What is logged and how.
     pub log: LogConfig,
+    /// The file of the access log, where one is wanted.
+    pub access_log: Option<PathBuf>,
     /// TLS of the S3 port; none means plain HTTP.
     pub tls: Option<TlsConfig>,
     /// PEM: authorities that Azure and Entra ID are trusted by, besides those of the system.
     pub azure_ca_file: Option<PathBuf>,
+    /// The HTTP proxy on the way to Azure and Entra ID.
+    pub azure_proxy: Option<http::Uri>,
     /// The storage accounts by name.
     pub accounts: BTreeMap<String, AccountConfig>,
     /// The account of buckets without a route. `serve` requires one.
@@ -74,8 +81,28 @@ pub struct Config {
     pub lifecycle_day: Duration,
     /// When an open multipart upload counts as abandoned.
     pub multipart_abandoned_after: Duration,
+    /// How long lies between two searches for what uploads left behind.
+    pub multipart_sweep_every: Duration,
     /// Who we are to Entra ID, for accounts without a key.
     pub entra: azure::EntraSettings,
+}
+
+impl Config {
+    /// This configuration with all of `new` that takes effect without a restart.
+    #[must_use]
+    pub fn reloaded(&self, new: Self) -> Self {
+        Self {
+            accounts: new.accounts,
+            default_account: new.default_account,
+            users: new.users,
+            routes: new.routes,
+            entra: new.entra,
+            azure_ca_file: new.azure_ca_file,
+            // The port speaks TLS or it does not, for as long as it is open.
+            tls: self.tls.as_ref().map(|files| new.tls.unwrap_or_else(|| files.clone())),
+            ..self.clone()
+        }
+    }
 }
 
 /// How the process ends.
@@ -185,7 +212,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     allow_world_readable(&settings, &mut notes);
 
     let (accounts, default_account) = read_accounts(top.as_mut(), &settings, sources, &mut notes);
-    let users = read_users(top.as_mut(), sources, &mut notes);
+    let faults_before = notes.faults.len();
+    let mut users = read_users(top.as_mut(), &settings, sources, &mut notes);
+    users.extend(pass_through::user(&settings, &accounts, &mut notes));
+    require_users(&users, sources, faults_before, &mut notes);
     let mut routes = Vec::new();
     if let Some(mut top) = top {
         routes = accounts::routes(&mut top, &mut notes);
@@ -231,13 +261,19 @@ fn allow_world_readable(settings: &Merged, notes: &mut Notes) {
 
 fn read_users(
     top: Option<&mut Section<'_>>,
+    settings: &Merged,
     sources: &Sources,
     notes: &mut Notes,
 ) -> Vec<UserConfig> {
-    let faults_before = notes.faults.len();
     let mut users = top.map(|top| users::from_file(top, notes)).unwrap_or_default();
     users.extend(users::from_environment(&sources.environment, notes));
-    users::require_distinct(&users, &mut notes.faults);
+    users.extend(import::users(settings, notes));
+    users
+}
+
+/// Somebody, and nobody twice.
+fn require_users(users: &[UserConfig], sources: &Sources, faults_before: usize, notes: &mut Notes) {
+    users::require_distinct(users, &mut notes.faults);
     // A faulty user is no missing one.
     let none = users.is_empty() && notes.faults.len() == faults_before;
     if none && sources.need == Need::Everything {
@@ -247,7 +283,6 @@ fn read_users(
              or write [[users]] into the file",
         );
     }
-    users
 }
 
 fn read_accounts(

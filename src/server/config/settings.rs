@@ -70,13 +70,29 @@ pub const SETTINGS: &[Setting] = &[
     row("default_account", Kind::Text, None, "The storage account of buckets without a route"),
     row("azure_ca_file", Kind::Text, None, "PEM file of authorities to trust besides the system's"),
     row(
+        "azure_proxy",
+        Kind::Text,
+        None,
+        "HTTP proxy to Azure; those of the environment are ignored",
+    ),
+    row(
         "allow_world_readable_secrets",
         Kind::Truth,
         Some("false"),
         "Accept secrets from files that everyone can read",
     ),
+    row(
+        "pass_through",
+        Kind::Truth,
+        Some("false"),
+        "Accept the account's name and key as access key and secret",
+    ),
     row("log", Kind::Text, Some("info"), "What is logged, such as info,bluebucket=debug"),
     row("log_format", Kind::Text, None, "text or json; text on a terminal, else json"),
+    row("access_log", Kind::Text, None, "File of one line a request, in S3's access log format"),
+    row("import.aws_credentials", Kind::Text, None, "AWS credentials file: its profiles are users"),
+    row("import.aws_role", Kind::Text, Some("owner"), "What they are: owner or admin"),
+    row("import.seaweedfs", Kind::Text, None, "SeaweedFS s3.json: its identities are users"),
     row("tls.certificate", Kind::Text, None, "PEM file of the certificate chain"),
     row("tls.key", Kind::Text, None, "PEM file of the certificate's key"),
     row("limits.memory_bytes", Kind::Number, Some("268435456"), "Object bytes held at once"),
@@ -99,6 +115,7 @@ pub const SETTINGS: &[Setting] = &[
     row("limits.idle_timeout", Kind::Text, Some("60s"), "How long a connection may be silent"),
     row("lifecycle.day_seconds", Kind::Number, Some("86400"), "How long a lifecycle day is"),
     row("multipart.abandoned_after", Kind::Text, Some("7d"), "When an open upload is dropped"),
+    row("multipart.sweep_every", Kind::Text, Some("15m"), "How often is looked for such"),
 ];
 
 /// A value as it was found, before it is understood.
@@ -133,7 +150,7 @@ impl Merged {
         for setting in SETTINGS.iter().filter(|setting| !setting.key.contains('.')) {
             self.add_from(top, setting, setting.key, faults);
         }
-        for table in ["tls", "limits", "lifecycle", "multipart"] {
+        for table in ["import", "tls", "limits", "lifecycle", "multipart"] {
             let Some(mut section) = top.section(table, faults) else { continue };
             let rows = SETTINGS.iter().filter_map(|row| Some((row, row.key.split_once('.')?)));
             for (setting, (_, name)) in rows.filter(|(_, (of, _))| *of == table) {

@@ -402,3 +402,110 @@ fn a_variable_that_is_nothing_of_ours_is_mentioned() {
         case.loaded().warnings.into_iter().filter(|line| line.contains("BLUEBUCKET_")).collect();
     assert_eq!(warnings, ["BLUEBUCKET_REGOIN of the environment is no setting of bluebucket"]);
 }
+
+#[test]
+fn names_that_other_tools_read_are_read_too() {
+    let access = |pairs: &[(&str, &str)]| {
+        let user =
+            [("BLUEBUCKET_ACCESS_KEY_ID", "AK"), ("BLUEBUCKET_SECRET_ACCESS_KEY", "canary-1")];
+        let pairs: Vec<_> = pairs.iter().chain(&user).copied().collect();
+        let case = Case::without_file().environment(&pairs);
+        load(&case.sources).map(|loaded| loaded.config.accounts["default"].access.clone())
+    };
+    let by_az = access(&[("AZURE_STORAGE_ACCOUNT", "contoso"), ("AZURE_STORAGE_KEY", "a2V5")]);
+    for key in ["AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY"] {
+        let other = access(&[("AZURE_STORAGE_ACCOUNT_NAME", "contoso"), (key, "a2V5")]);
+        assert_eq!(other.unwrap(), by_az.clone().unwrap(), "{key}");
+    }
+    let both = [("AZURE_STORAGE_ACCOUNT", "contoso"), ("AZURE_STORAGE_ACCOUNT_NAME", "contoso")];
+    assert!(access(&both).is_ok(), "two that say the same");
+    let two = [("AZURE_STORAGE_ACCOUNT", "contoso"), ("AZURE_STORAGE_ACCOUNT_NAME", "fabrikam")];
+    let faults = access(&two).unwrap_err().to_string();
+    assert!(faults.contains("says something else than AZURE_STORAGE_ACCOUNT"), "{faults}");
+}
+
+#[test]
+fn pass_through_makes_the_account_a_user() {
+    let pairs = [
+        ("AZURE_STORAGE_ACCOUNT", "contoso"),
+        ("AZURE_STORAGE_KEY", "Y2FuYXJ5LWtleQ=="),
+        ("BLUEBUCKET_PASS_THROUGH", "true"),
+    ];
+    let config = Case::without_file().environment(&pairs).config();
+    let user = &config.users[0];
+    assert_eq!((user.id.as_str(), user.role), ("contoso", Role::Admin));
+    assert_eq!(user.keys[0].access_key_id, "contoso");
+    assert_eq!(user.keys[0].secret_access_key.expose(), "Y2FuYXJ5LWtleQ==");
+    let off = Case::without_file().environment(&pairs[..2]).faults();
+    assert!(off.contains("there is no user"), "{off}");
+    let entra = [pairs[0], pairs[2]];
+    let faults = Case::without_file().environment(&entra).faults();
+    assert!(
+        faults.contains(
+            "pass_through (BLUEBUCKET_PASS_THROUGH of the environment): needs an account with a key"
+        ),
+        "{faults}"
+    );
+    let two =
+        "pass_through = true\ndefault_account = \"main\"\n[accounts.b]\naccount = \"contoso\"";
+    faulty(&with_minimum(two), &["pass_through (bb.toml:1): needs exactly one account"]);
+}
+
+#[test]
+fn users_of_other_tools_are_imported_and_followed() {
+    let case = Case::new(MINIMUM);
+    let ini = "[old]\naws_access_key_id = AKOLD\naws_secret_access_key = canary-secret-2\n";
+    let aws = case.write("credentials", ini, 0o600);
+    let json = "{\"identities\": [{\"name\": \"weed\", \"actions\": [\"Read\"], \"credentials\": \
+                [{\"accessKey\": \"AKWEED\", \"secretKey\": \"canary-secret-3\"}]}]}";
+    let weed = case.write("s3.json", json, 0o600);
+    let case = case
+        .flag("import.aws_credentials", &aws)
+        .flag("import.aws_role", "admin")
+        .flag("import.seaweedfs", &weed);
+    let loaded = case.loaded();
+    let users: Vec<_> =
+        loaded.config.users.iter().map(|user| (user.id.as_str(), user.role)).collect();
+    assert_eq!(users, [("testid", Role::Owner), ("old", Role::Admin), ("weed", Role::Limited)]);
+    assert!(
+        loaded.files.contains(&PathBuf::from(aws)) && loaded.files.contains(&PathBuf::from(weed))
+    );
+    let printed = print::text(&loaded).unwrap();
+    assert!(!printed.contains("canary"), "{printed}");
+    case.write("credentials", ini, 0o644);
+    assert!(case.faults().contains("everyone can read it"));
+}
+
+#[test]
+fn every_setting_can_be_said_in_the_file_the_environment_and_by_a_flag() {
+    for setting in SETTINGS {
+        let (text, value) = match setting.kind {
+            settings::Kind::Text => ("x", "\"x\""),
+            settings::Kind::Truth => ("true", "true"),
+            settings::Kind::Number => ("7", "7"),
+            settings::Kind::List => ("a,b", "[\"a\", \"b\"]"),
+        };
+        let file = match setting.key.split_once('.') {
+            Some((table, name)) => format!("[{table}]\n{name} = {value}"),
+            None => format!("{} = {value}", setting.key),
+        };
+        let document = Document::new(PathBuf::from("bb.toml"), file);
+        let mut faults = Faults::default();
+        let table = document.parse(&mut faults);
+        let mut by_file = Merged::default();
+        let mut top = Section::new(&document, table.get_ref(), "", 0);
+        by_file.add_file(&mut top, &mut faults);
+        top.finish(&mut faults);
+        assert_eq!(faults.to_string(), "", "{}", setting.key);
+        let mut by_variable = Merged::default();
+        let variable = (setting.variable(), text.to_owned());
+        by_variable.add_environment(&Environment::new([variable]));
+        let mut by_flag = Merged::default();
+        by_flag.add_flags(&BTreeMap::from([(setting.key, text.to_owned())]));
+        for merged in [&by_variable, &by_flag] {
+            let value = |merged: &Merged| merged.raw(setting.key).map(|raw| raw.value.clone());
+            assert!(value(&by_file).is_some(), "{}", setting.key);
+            assert_eq!(value(merged), value(&by_file), "{}", setting.key);
+        }
+    }
+}

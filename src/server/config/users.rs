@@ -169,7 +169,7 @@ fn user(mut section: Section<'_>, notes: &mut Notes) -> Option<UserConfig> {
     Some(UserConfig { id, name, email: email.map(|email| email.value), keys, role, policy, origin })
 }
 
-fn id_fits(id: &str) -> bool {
+pub(super) fn id_fits(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
 
@@ -204,7 +204,8 @@ fn key(mut section: Section<'_>, notes: &mut Notes) -> Option<KeyConfig> {
     checked_key(&id_key, &id?, &secret_key, secret?, &mut notes.faults)
 }
 
-fn checked_key(
+/// A pair whose id can stand in a signature and whose secret is one; else faults.
+pub(super) fn checked_key(
     id_key: &str,
     id: &Located<String>,
     secret_key: &str,

@@ -62,7 +62,8 @@ pub fn domain(text: &str) -> Result<String, String> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let domain = text.to_ascii_lowercase();
+    // A name may be written in full, with the root's dot.
+    let domain = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     if domain.len() <= 253 && domain.split('.').all(label) && domain.parse::<IpAddr>().is_err() {
         Ok(domain)
     } else {
@@ -70,6 +71,17 @@ pub fn domain(text: &str) -> Result<String, String> {
             "{text:?} is no domain name; write a host name without port, such as s3.example.com"
         ))
     }
+}
+
+/// A proxy, as `http://host:port`.
+pub fn proxy(text: &str) -> Result<http::Uri, String> {
+    let uri: Option<http::Uri> = text.parse().ok();
+    let fits = |uri: &http::Uri| {
+        let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        uri.scheme_str() == Some("http") && plain && matches!(uri.path(), "" | "/")
+    };
+    // What was written may hold a password, so it is not repeated.
+    uri.filter(fits).ok_or_else(|| "is no proxy; write http://host:port, without a user".to_owned())
 }
 
 /// A region's name.
@@ -208,6 +220,15 @@ mod tests {
         assert_eq!(domain("S3.Example.com"), Ok("s3.example.com".to_owned()));
         for wrong in ["", "a:9000", "10.0.0.1", ".com", "a..b", "-a.b", "a b"] {
             assert!(domain(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_without_a_user() {
+        assert!(proxy("http://proxy.example:3128").is_ok());
+        assert!(proxy("http://proxy.example:3128/").is_ok());
+        for wrong in ["", "proxy:1", "https://a:1", "http://u:canary@a:1", "http://a:1/b"] {
+            assert!(!proxy(wrong).unwrap_err().contains("canary"), "{wrong:?}");
         }
     }
 

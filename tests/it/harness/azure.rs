@@ -120,6 +120,11 @@ fn sign(text: &str) -> String {
 }
 
 impl Azure {
+    /// One who speaks to another backend of the same account.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
     /// Asks and takes any answer.
     pub(crate) async fn send(&self, ask: Ask) -> Answer {
         let date = now()

@@ -137,6 +137,11 @@ impl Gateway {
         }
     }
 
+    /// Begins to end: what is open is finished, nothing new is taken.
+    pub(crate) fn drain(&self) {
+        self.shutdown.drain.cancel();
+    }
+
     /// A client of one of its users.
     pub(crate) fn client(&self, user: User) -> Client {
         Client {
@@ -196,6 +201,11 @@ pub(crate) struct Tls {
 pub(crate) const AUTHORITY: &str = "authority.pem";
 
 impl Tls {
+    /// What a client trusts that trusts its authority alone.
+    pub(crate) fn trust(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.trust)
+    }
+
     /// Makes its files in this folder.
     pub(crate) fn make(folder: &Path) -> Self {
         let authority_key = rcgen::KeyPair::generate().unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod azure;
 pub(crate) mod chunks;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod signer;
@@ -34,6 +35,18 @@ pub(crate) use wire::Answer;
 
 /// When a test that waits for something is given up: long enough for the slowest machine.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// How often something that takes its time is asked about.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Asks again and again until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !holds().await {
+        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
 
 /// The clock of the tests.
 #[expect(clippy::disallowed_methods, reason = "a client has a clock of its own")]

@@ -13,6 +13,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+/// How much is read at once, at most.
+const READ_BYTES: usize = 64 * 1024;
+
 /// What a connection runs over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -141,6 +144,7 @@ impl Wire {
 
     /// Throws away what is there or comes next: how much, and nothing at the end.
     pub(crate) async fn read_some(&mut self) -> Option<usize> {
+        self.buffer.reserve(READ_BYTES);
         if self.buffer.is_empty()
             && !matches!(self.reader.read_buf(&mut self.buffer).await, Ok(1..))
         {

@@ -1,102 +1,151 @@
-//! A body that is not held: it goes as blocks that nobody sees, and one list makes them the blob.
+//! A body that is not held: it goes as blocks that nobody sees, and one list makes them the blob. One
+//! that ends before its first block is full is one Put Blob all the same.
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::azure::{BlobError, BlobPath, BlobStore, BlockRef, Content, Kind};
-use crate::ops::budget::{Budget, Reserved};
+use crate::azure::{BlobError, BlockRef, Content, Guard, Kind};
+use crate::ops::budget::{Budget, Reserved, STEP_BYTES};
 use crate::ops::object::write::commit::{commit, overtaken};
 use crate::ops::object::write::rope::Rope;
 use crate::ops::object::write::{
-    BLOCK_BYTES, BlockIds, Commit, Destination, Failure, PUT_BYTES_MAX, Stored, etag_of, too_large,
+    BlockIds, Commit, Destination, Failure, PUT_BYTES_MAX, Stored, etag_of, said_crc64, too_large,
 };
+use crate::s3::checksum::Checksum;
 use crate::s3::payload::{CheckedBody, Verified};
 use crate::s3::{Code, Error};
 
+/// The size of a block where memory is not short, in bytes.
+const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
 /// How many blocks of one body are on their way at once.
 const BLOCKS_IN_FLIGHT: usize = 4;
 
-/// Stages the blocks of a body as it comes, and commits them when it is proved.
+/// Stages the blocks of a body as it comes, and commits them when it is proved. The body computes its
+/// MD5.
 pub(super) async fn put(
     destination: &Destination,
     budget: &Budget,
     mut body: CheckedBody,
-    mut reserved: Reserved,
     plan: impl FnOnce(&Verified) -> Result<Commit, Error>,
 ) -> Result<Stored, Failure> {
-    let Destination { store, path, .. } = destination;
-    let mut staging = Staging {
-        store: store.clone(),
-        path: path.clone(),
-        ids: BlockIds::new()?,
-        staged: Vec::new(),
-        tasks: JoinSet::new(),
-    };
-    let mut rope = Rope::default();
-    let mut total = 0_u64;
-    while let Some(mut bytes) = body.next().await? {
-        total = total.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        if total > PUT_BYTES_MAX {
-            return Err(too_large(None).into());
-        }
-        loop {
-            let room = reserved.bytes().saturating_sub(rope.length);
-            let room = usize::try_from(room).unwrap_or(usize::MAX);
-            if bytes.len() < room {
-                rope.push(bytes);
-                break;
-            }
-            rope.push(bytes.split_to(room));
-            let block = reserved.bytes();
-            if staging.staged.is_empty() {
-                staging.send_first(rope.take(), reserved).await?;
-            } else {
-                staging.send(rope.take(), reserved)?;
-            }
-            reserved = staging.reserve(budget, block.max(BLOCK_BYTES / 2)).await?;
-        }
+    let mut staging = Staging::new(destination, budget).await?;
+    while let Some(bytes) = body.next().await? {
+        staging.take(bytes).await?;
     }
-    if rope.length > 0 {
-        if staging.staged.is_empty() {
-            staging.send_first(rope.take(), reserved).await?;
-        } else {
-            staging.send(rope.take(), reserved)?;
+    if !staging.staged.is_empty() {
+        staging.send().await?;
+        while !staging.tasks.is_empty() {
+            staging.one().await?;
         }
-    }
-    while !staging.tasks.is_empty() {
-        staging.one().await?;
     }
     let verified = body.finish()?;
-    let mut planned = plan(&verified)?;
-    planned.options.headers.content_md5 = verified.md5();
-    let list = || store.put_block_list(path, &staging.staged, &planned.options);
-    match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
-        Ok(_) => {}
-        Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
-            overtaken(destination, &staging.staged, &planned.options.conditions, error).await?;
-        }
-        Err(failure) => return Err(failure),
+    let planned = plan(&verified)?;
+    if staging.staged.is_empty() {
+        staging.commit_held(&verified, &planned).await?;
+    } else {
+        staging.commit_list(&verified, planned).await?;
     }
     Ok(Stored { etag: etag_of(verified.md5())?, verified })
 }
 
-/// Blocks of one body on their way to Azure.
-struct Staging {
-    store: BlobStore,
-    path: BlobPath,
+/// A body on its way to Azure.
+struct Staging<'a> {
+    to: &'a Destination,
+    budget: &'a Budget,
     ids: BlockIds,
     staged: Vec<BlockRef>,
     tasks: JoinSet<Result<(), BlobError>>,
+    rope: Rope,
+    /// What the rope may hold.
+    reserved: Reserved,
+    /// How many bytes have come.
+    total: u64,
+    /// Of all blocks that have been sent, one after the other.
+    crc64: Option<Checksum>,
 }
 
-impl Staging {
-    /// Sends a block on its way; its memory is given back when it has arrived.
-    fn send(&mut self, content: Content, reserved: Reserved) -> Result<(), Failure> {
+impl<'a> Staging<'a> {
+    async fn new(to: &'a Destination, budget: &'a Budget) -> Result<Self, Failure> {
+        Ok(Self {
+            to,
+            budget,
+            ids: BlockIds::new()?,
+            staged: Vec::new(),
+            tasks: JoinSet::new(),
+            rope: Rope::default(),
+            reserved: budget.step().await?,
+            total: 0,
+            crc64: None,
+        })
+    }
+
+    /// Takes bytes in; sends what makes a block.
+    async fn take(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
+        self.total = self.total.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.total > PUT_BYTES_MAX {
+            return Err(too_large(None).into());
+        }
+        while !bytes.is_empty() {
+            let room = self.room().await?.min(bytes.len());
+            self.rope.push(bytes.split_to(room));
+        }
+        Ok(())
+    }
+
+    /// How many more bytes may be held, at least one. Memory grows with what has come; where there is
+    /// no more, blocks that are on their way are waited for, and then what has come is a block.
+    async fn room(&mut self) -> Result<usize, Failure> {
+        loop {
+            let held = self.reserved.bytes();
+            let free = held.saturating_sub(self.rope.length());
+            if free > 0 {
+                return Ok(usize::try_from(free).unwrap_or(usize::MAX));
+            }
+            let more = held.min(BLOCK_BYTES.saturating_sub(held));
+            if more > 0 && self.budget.try_grow(&mut self.reserved, more) {
+                continue;
+            }
+            if more == 0 || self.tasks.is_empty() {
+                self.send().await?;
+            } else {
+                self.one().await?;
+            }
+        }
+    }
+
+    /// Sends what has come on its way, with the memory that it takes, and gets memory for the next.
+    async fn send(&mut self) -> Result<(), Failure> {
+        let length = self.rope.length();
+        if length == 0 {
+            return Ok(());
+        }
+        let (content, crc64) = self.rope.take();
+        self.crc64 = match self.crc64 {
+            Some(before) => before.followed_by(&crc64, length),
+            None => Some(crc64),
+        };
+        if self.staged.is_empty() {
+            self.send_first(&content).await?;
+            self.reserved.shrink_to(STEP_BYTES);
+            return Ok(());
+        }
         let id = self.ids.id(self.staged.len())?;
         self.staged.push(BlockRef::Uncommitted(id.clone()));
-        let (store, path) = (self.store.clone(), self.path.clone());
+        let Destination { store, path, .. } = self.to;
+        let (store, path) = (store.clone(), path.clone());
+        while self.tasks.len() >= BLOCKS_IN_FLIGHT {
+            self.one().await?;
+        }
+        let Some(next) = self.budget.try_reserve(STEP_BYTES) else {
+            // There is no memory for another one besides: what this one has serves the next.
+            store.put_block(&path, &id, &content, content.crc64()).await?;
+            self.reserved.shrink_to(STEP_BYTES);
+            return Ok(());
+        };
+        let reserved = std::mem::replace(&mut self.reserved, next);
         self.tasks.spawn(async move {
             let staged = store.put_block(&path, &id, &content, content.crc64()).await;
-            drop(reserved);
+            drop((content, reserved));
             staged.map(|_| ())
         });
         Ok(())
@@ -104,22 +153,19 @@ impl Staging {
 
     /// Sends the first block and waits for it, so that blocks of another tool that wait on the name
     /// with ids of another length are met while the bytes are still at hand.
-    async fn send_first(&mut self, content: Content, reserved: Reserved) -> Result<(), Failure> {
-        let sent = self.put_first(&content).await;
-        let sent = match sent {
+    async fn send_first(&mut self, content: &Content) -> Result<(), Failure> {
+        match self.put_first(content).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlobOrBlock => {
-                self.ids.adopt(&self.store, &self.path).await?;
-                self.put_first(&content).await
+                self.ids.adopt(&self.to.store, &self.to.path).await?;
+                self.put_first(content).await
             }
             other => other,
-        };
-        drop(reserved);
-        sent
+        }
     }
 
     async fn put_first(&mut self, content: &Content) -> Result<(), Failure> {
         let id = self.ids.id(0)?;
-        self.store.put_block(&self.path, &id, content, content.crc64()).await?;
+        self.to.store.put_block(&self.to.path, &id, content, content.crc64()).await?;
         self.staged = vec![BlockRef::Uncommitted(id)];
         Ok(())
     }
@@ -133,19 +179,30 @@ impl Staging {
         }
     }
 
-    /// Memory for the next block: had at once, or given back by one that is on its way; only when
-    /// nothing is on its way, and so nothing held, is it waited for.
-    async fn reserve(&mut self, budget: &Budget, bytes: u64) -> Result<Reserved, Failure> {
-        loop {
-            if self.tasks.len() < BLOCKS_IN_FLIGHT
-                && let Some(reserved) = budget.try_reserve(bytes)
-            {
-                return Ok(reserved);
+    /// Nothing has been sent: all of it goes with the commit.
+    async fn commit_held(&mut self, verified: &Verified, planned: &Commit) -> Result<(), Failure> {
+        let (content, crc64) = self.rope.take();
+        let Destination { store, path, .. } = self.to;
+        let guard = verified.md5().map_or_else(|| Guard::Crc64(crc64.number()), Guard::Md5);
+        let put = || store.put_blob(path, &content, guard, &planned.options);
+        commit(store, path, (&planned.id, &planned.options.conditions), put).await.map(|_| ())
+    }
+
+    async fn commit_list(&self, verified: &Verified, mut planned: Commit) -> Result<(), Failure> {
+        if let (Some(said), Some(sent)) = (said_crc64(verified), self.crc64)
+            && said != sent
+        {
+            let what = "the blocks that Azure has are not the bytes that the client said";
+            return Err(Error::new(Code::InternalError).caused_by(what).into());
+        }
+        let Destination { store, path, .. } = self.to;
+        planned.options.headers.content_md5 = verified.md5();
+        let list = || store.put_block_list(path, &self.staged, &planned.options);
+        match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
+            Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
+                overtaken(self.to, &self.staged, &planned.options.conditions, error).await
             }
-            if self.tasks.is_empty() {
-                return Ok(budget.reserve_up_to(bytes).await?);
-            }
-            self.one().await?;
+            other => other.map(|_| ()),
         }
     }
 }

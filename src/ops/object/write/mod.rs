@@ -18,17 +18,16 @@ pub(in crate::ops) use ids::BlockIds;
 
 use crate::azure::{BlobError, BlobPath, BlobStore, Capabilities, PutOptions};
 use crate::mapping::commit_id::CommitId;
-use crate::ops::budget::{Budget, Reserved};
+use crate::ops::budget::Budget;
 use crate::s3::auth::Payload;
 use crate::s3::body::Body;
+use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
 use crate::s3::conditions::ETag;
 use crate::s3::payload::{CheckedBody, Md5, Promised, Verified};
 use crate::s3::{Code, Error};
 
 /// The largest body that is held whole, in bytes (mapping: "the write path").
 const HELD_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// The size of a block where memory is not short, in bytes.
-const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
 /// The largest object of one PUT: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>.
 pub(in crate::ops) const PUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Where the bytes go, and what is known of the backend.
@@ -112,17 +111,16 @@ pub(in crate::ops) async fn store(
     if length.is_some_and(|length| length > PUT_BYTES_MAX) {
         return Err(too_large(length).into());
     }
-    let reserved = reserve(budget, length).await?;
-    let held = length.is_some_and(|length| length <= reserved.bytes());
+    let held = length.filter(|length| *length <= HELD_BYTES_MAX);
+    let held = held.and_then(|length| budget.try_hold(length));
     let Capabilities { put_blob_answers_md5, put_blob_keeps_md5, .. } = destination.capabilities;
-    let md5 =
-        if held && put_blob_answers_md5 && put_blob_keeps_md5 { Md5::Skip } else { Md5::Compute };
+    let from_azure = put_blob_answers_md5 && put_blob_keeps_md5;
+    let md5 = if held.is_some() && from_azure { Md5::Skip } else { Md5::Compute };
     let Incoming { body, payload, promised, headers } = incoming;
     let body = CheckedBody::new(body, payload, promised, headers, md5)?;
-    if held {
-        held::put(destination, body, reserved, plan).await
-    } else {
-        blocks::put(destination, budget, body, reserved, plan).await
+    match held {
+        Some(reserved) => held::put(destination, body, reserved, plan).await,
+        None => blocks::put(destination, budget, body, plan).await,
     }
 }
 
@@ -142,15 +140,12 @@ fn too_large(length: Option<u64>) -> Error {
         .detail("ProposedSize", length.unwrap_or(PUT_BYTES_MAX + 1).to_string())
 }
 
-/// Memory for the whole body where it fits, else for a block.
-async fn reserve(budget: &Budget, length: Option<u64>) -> Result<Reserved, Error> {
-    match length {
-        Some(length) if length <= HELD_BYTES_MAX => match budget.try_reserve(length) {
-            Some(reserved) => Ok(reserved),
-            None => budget.reserve_up_to(length.min(BLOCK_BYTES)).await,
-        },
-        _ => budget.reserve_up_to(BLOCK_BYTES).await,
-    }
+/// The CRC-64/NVME that the client said, which is Azure's CRC64.
+fn said_crc64(verified: &Verified) -> Option<Checksum> {
+    verified
+        .checksum()
+        .copied()
+        .filter(|checksum| checksum.algorithm() == ChecksumAlgorithm::Crc64Nvme)
 }
 
 /// The ETag of a single PUT.

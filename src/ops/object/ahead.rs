@@ -1,0 +1,298 @@
+//! The body of a large answer: bytes as Azure sends them, and where the client keeps up, read ahead in
+//! ranges at once.
+//!
+//! A client that takes its bytes slower than Azure sends them is read for on one connection, whose
+//! buffers are all that it costs. One that waits for Azure gets ranges fetched ahead: each within the
+//! memory budget, which is never waited for, all of one state of the blob, and as many at once as it
+//! takes until it waits no more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::task::JoinSet;
+
+use crate::azure::BlobError;
+use crate::ops::budget::{Budget, Reserved};
+use crate::ops::object::resume::{Pinned, ResumingBody};
+use crate::s3::body::BoxError;
+
+/// How much of an object the first request asks for, in bytes. What is not longer is one request.
+pub(in crate::ops) const FIRST_BYTES: u64 = 16 * 1024 * 1024;
+/// The size of a range that is fetched ahead, in bytes.
+const RANGE_BYTES: u64 = 4 * 1024 * 1024;
+/// How many of them one answer has at most.
+const RANGES_MAX: usize = 4;
+/// How much is asked for on one connection where nothing is fetched ahead; after so much it is looked
+/// again whether the client keeps up.
+const STREAM_BYTES: u64 = 64 * 1024 * 1024;
+
+type Opening = Pin<Box<dyn Future<Output = Result<ResumingBody, BlobError>> + Send>>;
+type Fetched = (u64, Result<Range, BoxError>);
+
+/// The body of an answer: bytes `next` to `end`, the end not included.
+pub(in crate::ops) struct AheadBody {
+    blob: Pinned,
+    budget: Budget,
+    state: State,
+    /// The byte that the client gets next.
+    next: u64,
+    /// All before it has been asked for.
+    asked: u64,
+    end: u64,
+    /// How many ranges may be ahead.
+    window: usize,
+    tasks: JoinSet<Fetched>,
+    ready: BTreeMap<u64, Range>,
+    pace: Pace,
+}
+
+enum State {
+    /// Bytes as they come.
+    Streaming(ResumingBody),
+    /// Bytes that were fetched ahead.
+    Handing(Range),
+    /// The next bytes have not come.
+    Between,
+    /// They have been asked for as a stream.
+    Opening(Opening),
+    Ended,
+}
+
+/// Bytes that were fetched ahead.
+struct Range {
+    frames: VecDeque<Bytes>,
+    /// How long they took.
+    took: Duration,
+    _reserved: Reserved,
+}
+
+/// Who waits for whom.
+#[derive(Default)]
+struct Pace {
+    /// How long the client has taken for what it was given.
+    client: Duration,
+    /// How long Azure was waited for.
+    azure: Duration,
+    handed: Option<Instant>,
+    waiting: Option<Instant>,
+}
+
+impl Pace {
+    /// The client asks for more.
+    fn asked(&mut self) {
+        self.client += self.handed.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
+
+    /// There is nothing yet.
+    fn waits(&mut self) {
+        self.waiting.get_or_insert_with(Instant::now);
+    }
+
+    /// The client is given something.
+    fn hands(&mut self) {
+        self.azure += self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.handed = Some(Instant::now());
+    }
+
+    fn client_keeps_up(&self) -> bool {
+        self.client < self.azure
+    }
+
+    fn begin_anew(&mut self) {
+        (self.client, self.azure) = (Duration::ZERO, Duration::ZERO);
+    }
+}
+
+impl std::fmt::Debug for AheadBody {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("AheadBody")
+            .field("next", &self.next)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AheadBody {
+    /// The bytes up to `end` of the blob that `first` begins.
+    pub(in crate::ops) fn new(blob: Pinned, budget: Budget, first: ResumingBody, end: u64) -> Self {
+        let (next, asked) = first.span();
+        Self {
+            blob,
+            budget,
+            state: State::Streaming(first),
+            next,
+            asked,
+            end,
+            window: 0,
+            tasks: JoinSet::new(),
+            ready: BTreeMap::new(),
+            pace: Pace::default(),
+        }
+    }
+
+    fn hand(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.next = self.next.saturating_add(bytes.len() as u64);
+        self.pace.hands();
+        match self.state {
+            // So that there is no gap at its end.
+            State::Streaming(_) if self.asked.saturating_sub(self.next) <= RANGE_BYTES => {
+                let keeps_up = self.pace.client_keeps_up();
+                self.window = if keeps_up { self.window.max(1) } else { 0 };
+                self.top_up();
+            }
+            State::Handing(_) => self.top_up(),
+            State::Streaming(_) | State::Between | State::Opening(_) | State::Ended => {}
+        }
+        if self.next == self.end {
+            self.state = State::Ended;
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    /// Fetches ranges ahead, as many as may be and as there is memory for now.
+    fn top_up(&mut self) {
+        while self.tasks.len() + self.ready.len() < self.window && self.asked < self.end {
+            let first = self.asked;
+            let end = self.end.min(first.saturating_add(RANGE_BYTES));
+            let Some(reserved) = self.budget.try_hold(end - first) else { return };
+            self.asked = end;
+            let blob = self.blob.clone();
+            self.tasks.spawn(async move { (first, fetch(blob, (first, end), reserved).await) });
+        }
+    }
+
+    /// What comes after what the client has.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.asked == self.next {
+            self.pace.begin_anew();
+            self.top_up();
+        }
+        if self.asked == self.next {
+            let (blob, first) = (self.blob.clone(), self.next);
+            self.asked = self.end.min(first.saturating_add(STREAM_BYTES));
+            let end = self.asked;
+            self.state = State::Opening(Box::pin(async move { blob.stream(first, end).await }));
+            return Poll::Ready(Ok(()));
+        }
+        while !self.ready.contains_key(&self.next) {
+            let Poll::Ready(fetched) = self.tasks.poll_join_next(context) else {
+                self.wait_for_more();
+                return Poll::Pending;
+            };
+            match fetched {
+                Some(Ok((first, Ok(range)))) => drop(self.ready.insert(first, range)),
+                Some(Ok((_, Err(error)))) => return Poll::Ready(Err(error)),
+                Some(Err(panic)) => return Poll::Ready(Err(panic.into())),
+                None => return Poll::Ready(Err("a range was lost".into())),
+            }
+        }
+        if let Some(range) = self.ready.remove(&self.next) {
+            self.pace.begin_anew();
+            self.state = State::Handing(range);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The client waits for what was asked for ahead: one more at once.
+    fn wait_for_more(&mut self) {
+        if self.pace.waiting.is_none() {
+            self.window = RANGES_MAX.min(self.window + 1);
+            self.top_up();
+        }
+        self.pace.waits();
+    }
+
+    /// The next bytes of a stream, or none where it has ended.
+    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        let State::Streaming(body) = &mut self.state else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
+            self.pace.waits();
+            return Poll::Pending;
+        };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default())))
+    }
+
+    /// The next bytes of what was fetched ahead, or none where all of it has been handed out.
+    fn take_fetched(&mut self) -> Option<Bytes> {
+        let State::Handing(range) = &mut self.state else { return None };
+        let bytes = range.frames.pop_front();
+        if bytes.is_none() && self.pace.client > range.took {
+            // One connection alone is faster than this client.
+            self.window = self.window.saturating_sub(1);
+        }
+        bytes
+    }
+}
+
+/// Reads a range to its end.
+async fn fetch(blob: Pinned, (first, end): (u64, u64), held: Reserved) -> Result<Range, BoxError> {
+    let begun = Instant::now();
+    let mut body = blob.stream(first, end).await?;
+    let mut frames = VecDeque::new();
+    while let Some(frame) = body.frame().await {
+        frames.extend(frame?.into_data());
+    }
+    Ok(Range { frames, took: begun.elapsed(), _reserved: held })
+}
+
+impl Body for AheadBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        this.pace.asked();
+        loop {
+            match &mut this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Streaming(_) => match ready!(this.poll_stream(context)) {
+                    Some(Ok(bytes)) => return this.hand(bytes),
+                    Some(Err(error)) => return this.give_up(error),
+                    None => this.state = State::Between,
+                },
+                State::Handing(_) => match this.take_fetched() {
+                    Some(bytes) => return this.hand(bytes),
+                    None => this.state = State::Between,
+                },
+                State::Between => match ready!(this.poll_next(context)) {
+                    Ok(()) => {}
+                    Err(error) => return this.give_up(error),
+                },
+                State::Opening(opening) => match opening.as_mut().poll(context) {
+                    Poll::Ready(Ok(body)) => this.state = State::Streaming(body),
+                    Poll::Ready(Err(error)) => return this.give_up(error.into()),
+                    Poll::Pending => {
+                        this.pace.waits();
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.end.saturating_sub(self.next))
+    }
+}
+
+impl AheadBody {
+    fn give_up(&mut self, error: BoxError) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.state = State::Ended;
+        self.tasks.abort_all();
+        self.ready.clear();
+        Poll::Ready(Some(Err(error)))
+    }
+}

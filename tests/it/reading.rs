@@ -1,0 +1,137 @@
+//! What a read costs at Azure: one request where one will do, several at once where the client keeps
+//! up, and none ahead where it does not.
+
+use http::Method;
+
+use crate::buckets::bucket;
+use crate::deadlines::counted;
+use crate::harness::gateway::ALICE;
+use crate::harness::{Action, Client, Gate, Gateway, Proxy, Rule, noise, path, spawn};
+
+const MIB: usize = 1024 * 1024;
+
+async fn stand() -> (Proxy, Gateway, Client, String) {
+    let proxy = Proxy::to_azurite().await;
+    let gateway = Gateway::behind(&proxy).await;
+    let client = gateway.client(ALICE);
+    let name = bucket(&client).await;
+    client.put(&path(&name, "warm")).body("warm").ok().await;
+    (proxy, gateway, client, name)
+}
+
+/// The requests on blobs since the last look.
+async fn asked(proxy: &Proxy, key: &str) -> Vec<Method> {
+    let calls = proxy.calls().await.into_iter().filter(|call| call.path.ends_with(key));
+    calls.map(|call| call.method).collect()
+}
+
+#[tokio::test]
+async fn a_read_is_one_request_where_one_will_do() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    for (key, length) in [("small", 1000), ("middle", 200_000), ("large", 16 * MIB)] {
+        let (at, body) = (path(&bucket, key), noise(length));
+        client.put(&at).body(&body).ok().await;
+        client.head(&at).ok().await;
+        asked(&proxy, key).await;
+        let whole = client.get(&at).ok().await;
+        assert!(whole.body == body && whole.status == 200);
+        assert_eq!(asked(&proxy, key).await, [Method::GET], "{key}");
+        for (range, from) in [("bytes=10-", 10), ("bytes=-17", length - 17)] {
+            let read = client.get(&at).header("range", range).ok().await;
+            assert!(read.body == body[from..], "{key} {range}");
+            assert_eq!(read.at("content-range"), format!("bytes {from}-{}/{length}", length - 1));
+            let requests = if range == "bytes=-17" && length > 64 * 1024 { 2 } else { 1 };
+            assert_eq!(asked(&proxy, key).await, vec![Method::GET; requests], "{key} {range}");
+        }
+    }
+    let at = path(&bucket, "empty");
+    client.put(&at).ok().await;
+    let read = client.get(&at).query("partNumber", 1).send().await;
+    assert_eq!((read.status, read.body.len()), (200, 0));
+    let read = client.get(&at).ok().await;
+    assert_eq!((read.status, read.at("content-length")), (200, "0"));
+    client.get(&at).header("range", "bytes=-5").refused(416, "InvalidRange").await;
+    client.get(&at).header("if-match", "\"x\"").refused(412, "PreconditionFailed").await;
+}
+
+/// Azure is the slower one (its answers stand at a gate): ranges are asked for at once, pinned to one
+/// state of the blob, and come out in order.
+#[tokio::test]
+async fn a_client_that_waits_gets_ranges_ahead() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let (at, body) = (path(&bucket, "ahead"), noise(40 * MIB));
+    client.put(&at).body(&body).ok().await;
+    // The first answer is cut, and stands at the gate before it is gone on with.
+    let get = |action| Rule::new(action).method(Method::GET).path("ahead");
+    let (pause, gate) = (Gate::new(), Gate::new());
+    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
+    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
+    proxy.rule(get(Action::Hold(gate.clone()))).await;
+    proxy.calls().await;
+    let reading = spawn(client.get(&at).send());
+    pause.arrived().await;
+    // Longer than the client takes for what it has.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    pause.open();
+    gate.arrived().await;
+    gate.arrived().await;
+    gate.arrived().await;
+    for _ in 0..40 {
+        gate.open();
+    }
+    let read = reading.await.unwrap().expect_success();
+    assert!(read.body == body, "{} bytes", read.body.len());
+    let calls = proxy.calls().await;
+    let reads: Vec<_> = calls.iter().filter(|call| call.method == Method::GET).collect();
+    let pinned =
+        reads.iter().filter(|call| call.headers.iter().any(|(name, _)| name == "if-match"));
+    assert_eq!(pinned.count(), reads.len() - 1, "all but the first");
+    counted(&gateway, "bluebucket_held_bytes 0").await;
+}
+
+/// F11: also where ranges are read ahead, the bytes are of one state.
+#[tokio::test]
+async fn f11_ranges_ahead_of_a_replaced_object_are_never_mixed() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let (at, body) = (path(&bucket, "replaced"), noise(40 * MIB));
+    client.put(&at).body(&body).ok().await;
+    let get = |action| Rule::new(action).method(Method::GET).path("replaced");
+    let (pause, gate) = (Gate::new(), Gate::new());
+    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
+    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
+    proxy.rule(get(Action::Hold(gate.clone()))).await;
+    let reading = spawn(client.get(&at).prepare().try_send());
+    pause.arrived().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    pause.open();
+    gate.arrived().await;
+    client.put(&at).body(vec![0; 40 * MIB]).ok().await;
+    for _ in 0..40 {
+        gate.open();
+    }
+    let cut = reading.await.unwrap().expect_err("the rest of another object must not follow");
+    let answer = cut.answer.expect("a head");
+    assert!(body.starts_with(&answer.body), "and what came is of the first one");
+    counted(&gateway, "bluebucket_held_bytes 0").await;
+}
+
+/// For a client that is slower than Azure one request follows the other.
+#[tokio::test]
+async fn nothing_is_read_ahead_for_a_client_that_does_not_keep_up() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let (at, body) = (path(&bucket, "slow"), noise(40 * MIB));
+    client.put(&at).body(&body).ok().await;
+    proxy.calls().await;
+    let mut wire = client.wire().await;
+    wire.send(client.get(&at).prepare().bytes()).await.unwrap();
+    let head = wire.head().await.unwrap();
+    assert_eq!(head.at("content-length"), body.len().to_string());
+    // Azure could have sent all of it meanwhile.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let mut taken = 0;
+    while taken < body.len() {
+        taken += wire.read_some().await.expect("more");
+    }
+    assert_eq!(asked(&proxy, "slow").await, [Method::GET, Method::GET], "the first part, the rest");
+    counted(&gateway, "bluebucket_held_bytes 0").await;
+}
