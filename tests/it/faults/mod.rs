@@ -336,8 +336,8 @@ async fn f08_a_changed_list_of_blocks_commits_nothing_and_is_no_success() {
         // Inside an id, whose place depends on nothing.
         let flip = Rule::new(Action::FlipRequestByte(70)).method(Method::PUT).comp("blocklist");
         let rule = proxy.rule(flip).await;
-        let answer =
-            client.put(&at).payload(Payload::Unsigned).body("value").chunked().send().await;
+        let put = client.put(&at).payload(Payload::Unsigned).body(noise(17 * MIB));
+        let answer = put.chunked().send().await;
         assert!(answer.status >= 500, "{key}: {answer:?}");
         assert!(rule.met() > 0);
         proxy.clear().await;
