@@ -2,6 +2,7 @@
 //! gateway over the same stub, gateways on one core, load and stub on another, medians of several runs
 //! that take turns.
 
+mod crowd;
 mod load;
 mod memory;
 mod process;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Measures memory and start-up instead.
     #[arg(long)]
     memory: bool,
+    /// Measures the memory of crowds instead; the large uploads move so many GiB in all.
+    #[arg(long, value_name = "GIB")]
+    crowds: Option<u64>,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -96,6 +100,10 @@ async fn measure(arguments: &Arguments) -> Outcome {
     };
     let cores = &arguments.gateway_cores;
     let start = Start { programs: &programs, stub: &stub, cores, folder: &folder };
+    if let Some(gib) = arguments.crowds {
+        crowds(arguments, gib, start).await?;
+        return Ok(std::fs::remove_dir_all(&folder)?);
+    }
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
     subjects.push(Subject::stub(&stub).await?);
     for (name, at) in [
@@ -116,6 +124,28 @@ async fn measure(arguments: &Arguments) -> Outcome {
     write!(io::stdout(), "{text}")?;
     std::fs::remove_dir_all(&folder)?;
     Ok(())
+}
+
+/// Each crowd meets a gateway of its own.
+async fn crowds(arguments: &Arguments, gib: u64, start: Start<'_>) -> Outcome {
+    let mut out = io::stdout();
+    writeln!(out, "| crowd | peak MiB | at most | moved MiB | seconds |\n|---|--:|--:|--:|--:|")?;
+    let mut over = 0;
+    for crowd in crowd::all(gib) {
+        if !crowd.name.contains(&arguments.only) {
+            continue;
+        }
+        let subject = Subject::gateway("bluebucket", start).await?;
+        start.stub.behave(|behaviour| behaviour.delay = crowd.delay);
+        let seen = crowd.run(&subject).await;
+        start.stub.behave(|behaviour| behaviour.delay = Duration::ZERO);
+        let seen = seen.map_err(|error| format!("{}: {error}", crowd.name))?;
+        let (peak, most, moved) = (seen.peak_mib, crowd.limit_mib, seen.moved_mib);
+        let seconds = seen.took.as_secs_f64();
+        writeln!(out, "| {} | {peak} | {most} | {moved} | {seconds:.1} |", crowd.name)?;
+        over += usize::from(peak > most);
+    }
+    if over == 0 { Ok(()) } else { Err(format!("{over} above what is allowed").into()) }
 }
 
 async fn memory_of(subjects: &[Subject]) -> Outcome<String> {

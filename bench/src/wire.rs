@@ -65,6 +65,16 @@ impl Wire {
         self.stream.write_all(&request.body).await
     }
 
+    /// Sends more of a body.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Waits for the answer to what was sent.
+    pub(crate) async fn read(&mut self) -> io::Result<Answer> {
+        self.answer(false).await
+    }
+
     /// Reads so much of whatever has come; how much that was.
     pub(crate) async fn sip(&mut self, bytes: usize) -> io::Result<usize> {
         self.buffer.resize(bytes, 0);

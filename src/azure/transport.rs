@@ -27,6 +27,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Blobs of other tools may have hundreds of metadata, each a header; hyper's own limit is 100.
 const HEADERS_MAX: usize = 1024;
 
+/// What hyper buffers of an answer, in bytes: for a client that takes none, that is what lies here. The
+/// heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
 
@@ -46,6 +50,7 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .http1_max_headers(HEADERS_MAX)
+        .http1_max_buf_size(BUFFER_BYTES_MAX)
         .pool_idle_timeout(settings.pool_idle)
         .pool_max_idle_per_host(settings.pool_size)
         .build(connector))

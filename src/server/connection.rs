@@ -34,6 +34,9 @@ use crate::server::streams;
 const HEADERS_MAX: usize = 100;
 /// A key is 3 KB at most when every byte is escaped; the rest is for presigned queries and tokens.
 const URI_BYTES_MAX: usize = 16 * 1024;
+/// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
+/// 400 MiB of slow readers. (See `docs/limits.md`.)
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// hyper's own deadline for heads, behind ours, so that none of its states lasts for ever.
 const HYPER_HEAD_DEADLINE: Duration = Duration::from_secs(75);
 
@@ -137,6 +140,7 @@ where
         .header_read_timeout(HYPER_HEAD_DEADLINE)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(io), gate);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode, header};
 
 use crate::access::{Acl, Action, Of, Ownership};
-use crate::azure::{Kind, Metadata};
+use crate::azure::{BlobError, BlobStore, Kind, Metadata};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::errors;
 use crate::ops::accounts::Location;
@@ -42,9 +42,9 @@ pub(in crate::ops) async fn run(
     }
     let mut metadata = Metadata::new();
     facts.write(&mut metadata);
-    match store.create_container(&location.container, &metadata).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == Kind::ContainerExists => {
+    match make(gateway, &store, (&location, &facts.id), &metadata).await {
+        Ok(Made::Ours) => {}
+        Ok(Made::Another) => {
             if facts.has_documents {
                 let record = location.documents_record(&facts.id);
                 documents::discard(gateway, store, record);
@@ -91,6 +91,40 @@ impl Told {
         if let Some(acl) = &self.acl {
             draft.put(acl);
         }
+    }
+}
+
+/// Whose container is there now.
+enum Made {
+    /// The one of this request.
+    Ours,
+    /// One that was there before.
+    Another,
+}
+
+/// Makes the container. Where the answer is lost, it is asked for again, and the bucket id in its
+/// metadata tells whose is there.
+async fn make(
+    gateway: &Gateway,
+    store: &BlobStore,
+    (location, id): (&Location, &BucketId),
+    metadata: &Metadata,
+) -> Result<Made, BlobError> {
+    let mut attempt = 1;
+    loop {
+        let error = match store.create_container(&location.container, metadata).await {
+            Ok(_) => return Ok(Made::Ours),
+            Err(error) => error,
+        };
+        if error.kind() == Kind::ContainerExists {
+            let known = if attempt > 1 { gateway.buckets.fresh(location).await.ok() } else { None };
+            let there = known.and_then(|known| known.facts.as_ref().map(|facts| facts.id.clone()));
+            return Ok(if there.as_ref() == Some(id) { Made::Ours } else { Made::Another });
+        }
+        if !error.maybe_applied() || !store.again(&error, attempt).await {
+            return Err(error);
+        }
+        attempt += 1;
     }
 }
 

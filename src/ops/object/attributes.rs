@@ -51,13 +51,13 @@ pub(in crate::ops) async fn run(
     // S3 wants both: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html>.
     let reader = gateway.open_reader(&request, Action::GetObject).await?;
     refuse_version(&request)?;
+    let (bucket, found) = reader.look(gateway).await?;
+    reader.also(Action::GetObjectAttributes, &found)?;
     let wanted = wanted(&request.headers)?;
     let page = Page {
         after: number(&request.headers, "x-amz-part-number-marker")?.unwrap_or_default(),
         most: number(&request.headers, "x-amz-max-parts")?.unwrap_or(PARTS_MAX).min(PARTS_MAX),
     };
-    let (bucket, found) = reader.look(gateway).await?;
-    reader.also(Action::GetObjectAttributes, &found)?;
     let key = reader.key();
     let described = Described::of(&found);
     if let Some(answer) = judge(&Conditions::read(&request.headers)?, &described)? {

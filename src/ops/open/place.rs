@@ -1,0 +1,242 @@
+//! A bucket: first as a place that is there, then, with a grant, as a way to what is in it.
+
+use std::sync::Arc;
+
+use crate::access::{
+    self, Acl, Action, Caller, Grant, Outcome, Question, Resource, Rules, Standing, Thing, Writes,
+};
+use crate::azure::{BlobError, BlobPath, BlobStore, Conditions, ContainerName, Kind, Properties};
+use crate::mapping::bucket_facts::BucketId;
+use crate::mapping::errors;
+use crate::mapping::metadata::ObjectFacts;
+use crate::mapping::uploads::Files;
+use crate::mapping::walk::WalkInput;
+use crate::ops::accounts::{Account, Location};
+use crate::ops::bucket_cache::Known;
+use crate::ops::documents::{Document, Documents};
+use crate::ops::listing::objects::Asked;
+use crate::s3::names::{BucketName, ObjectKey};
+use crate::s3::{Code, Error};
+
+/// A bucket that is there. Nobody has been allowed anything yet: what is in it is out of reach.
+#[derive(Debug)]
+pub(in crate::ops) struct Place {
+    pub(super) name: BucketName,
+    pub(super) location: Location,
+    pub(super) known: Arc<Known>,
+    pub(super) documents: Arc<Documents>,
+    pub(super) rules: Rules,
+    pub(super) store: BlobStore,
+}
+
+impl Place {
+    /// What a decision rests on.
+    pub(super) fn standing(&self) -> Standing<'_> {
+        Standing {
+            owner: self.known.facts.as_ref().and_then(|facts| facts.owner.as_deref()),
+            writes: if self.location.read_only { Writes::Refused } else { Writes::Allowed },
+            rules: Some(&self.rules),
+        }
+    }
+
+    /// May `caller` do this to it? `Depends`, where an object itself has to be looked at.
+    pub(in crate::ops) fn ask(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: Resource<'_>,
+    ) -> Result<Outcome, Error> {
+        access::authorise(&Question { caller, action, resource }, &self.standing())
+    }
+
+    /// May `caller` do this to an object that says this of itself?
+    pub(super) fn settle(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+        facts: &ObjectFacts,
+    ) -> Result<Grant, Error> {
+        let acl = object_acl(facts)?;
+        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), ..Thing::default() };
+        let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
+        access::settle(&question, &self.standing(), &thing)
+    }
+
+    /// Looks at an object for somebody who may or may not do this to it.
+    pub(super) async fn look(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<(Grant, Properties), Unseen> {
+        let properties = self.store.properties(&self.path(key), &Conditions::default()).await?;
+        let grant = self.settle(caller, action, key, &ObjectFacts::read(&properties))?;
+        Ok((grant, properties))
+    }
+
+    pub(super) fn path(&self, key: &ObjectKey) -> BlobPath {
+        BlobPath::new(self.location.container.clone(), self.location.keys.blob_name(key))
+    }
+
+    /// May `caller` know that there is no such key? Only who may list it.
+    pub(super) fn may_miss(&self, caller: &Caller, key: &ObjectKey) -> bool {
+        let listing = caller.clone().listing(key.as_str());
+        let resource = Resource::Listing(&self.name, key.as_str());
+        matches!(self.ask(&listing, Action::ListBucket, resource), Ok(Outcome::Granted(_)))
+    }
+}
+
+/// The ACL that an object carries. One that cannot be read gives nobody anything.
+pub(in crate::ops) fn object_acl(facts: &ObjectFacts) -> Result<Option<Acl>, Error> {
+    let Some(text) = &facts.acl else { return Ok(None) };
+    Acl::parse(text).map(Some).ok_or_else(|| {
+        Error::new(Code::InternalError)
+            .caused_by("the ACL of an object is of a form that is not known")
+    })
+}
+
+/// Why an object was not looked at.
+#[derive(Debug)]
+pub(in crate::ops) enum Unseen {
+    /// It may not be, or the request is at fault.
+    Refused(Error),
+    /// Azure did not show it.
+    Azure(BlobError),
+}
+
+impl From<Error> for Unseen {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<BlobError> for Unseen {
+    fn from(error: BlobError) -> Self {
+        Self::Azure(error)
+    }
+}
+
+/// A bucket that exists and that the caller was allowed to ask for.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    _grant: Grant,
+    pub(super) place: Arc<Place>,
+}
+
+impl Bucket {
+    /// The bucket of `place`, for what was granted.
+    pub(super) fn granted(grant: Grant, place: Arc<Place>) -> Self {
+        Self { _grant: grant, place }
+    }
+
+    /// Its S3 name.
+    pub fn name(&self) -> &BucketName {
+        &self.place.name
+    }
+
+    /// The way to its account, for this request.
+    pub fn store(&self) -> &BlobStore {
+        &self.place.store
+    }
+
+    /// Its account.
+    pub fn account(&self) -> &Account {
+        &self.place.location.account
+    }
+
+    /// Its container.
+    pub fn container(&self) -> &ContainerName {
+        &self.place.location.container
+    }
+
+    /// The configuration put it where it is.
+    pub fn is_alias(&self) -> bool {
+        self.place.location.alias
+    }
+
+    /// The canonical id of its owner.
+    pub fn owner(&self) -> Option<&str> {
+        self.place.known.facts.as_ref().and_then(|facts| facts.owner.as_deref())
+    }
+
+    /// What its documents say about who may do what.
+    pub(in crate::ops) fn rules(&self) -> &Rules {
+        &self.place.rules
+    }
+
+    /// May the caller do this to one more key?
+    pub(in crate::ops) async fn allow(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
+        match self.place.ask(caller, action, Resource::Object(self.name(), key))? {
+            Outcome::Granted(_) => Ok(()),
+            Outcome::Depends(_) => match self.place.look(caller, action, key).await {
+                Ok(_) => Ok(()),
+                Err(Unseen::Refused(error)) => Err(error),
+                // Who may not know what is there is told the same of what is not.
+                Err(Unseen::Azure(error)) if error.kind() == Kind::NoSuchBlob => {
+                    Err(Error::new(Code::AccessDenied))
+                }
+                Err(Unseen::Azure(error)) => Err(errors::on_object(error, self.name(), key)),
+            },
+        }
+    }
+
+    /// The blob of a key.
+    pub fn path(&self, key: &ObjectKey) -> BlobPath {
+        self.place.path(key)
+    }
+
+    /// Its id; none while no gateway has written there.
+    pub(in crate::ops) fn id(&self) -> Option<&BucketId> {
+        self.place.known.facts.as_ref().map(|facts| &facts.id)
+    }
+
+    #[expect(dead_code, reason = "for documents that say nothing about who may do what")]
+    /// One of its documents, as it was within the time to live.
+    pub(in crate::ops) fn document<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
+        self.place.documents.get()
+    }
+
+    /// Does its container say that there may be documents?
+    pub(in crate::ops) fn has_documents(&self) -> bool {
+        self.place.known.facts.as_ref().is_some_and(|facts| facts.has_documents)
+    }
+
+    /// Where its documents are kept; nowhere while it has no id.
+    pub(in crate::ops) fn documents_record(&self) -> Option<BlobPath> {
+        self.id().map(|id| self.documents_record_under(id))
+    }
+
+    /// The same, of a bucket of that id.
+    pub(in crate::ops) fn documents_record_under(&self, id: &BucketId) -> BlobPath {
+        self.place.location.documents_record(id)
+    }
+
+    /// Where its uploads are filed; nowhere while it has no id.
+    pub(in crate::ops) fn files(&self) -> Option<Files> {
+        self.id().map(|id| self.files_under(id))
+    }
+
+    /// The same, of a bucket of that id.
+    pub(in crate::ops) fn files_under(&self, id: &BucketId) -> Files {
+        Files::new(id, self.place.location.keys.prefix())
+    }
+
+    /// The walk to a page of its keys.
+    pub(in crate::ops) fn walk(&self, asked: &Asked, after: Option<String>) -> WalkInput {
+        let facts = self.place.known.facts.as_ref();
+        WalkInput {
+            space: self.place.location.keys.clone(),
+            prefix: asked.prefix.clone(),
+            after,
+            delimiter: asked.delimiter.clone(),
+            max_keys: asked.page_size(),
+            has_reserved: facts.is_some_and(|facts| facts.has_reserved_keys),
+        }
+    }
+}
