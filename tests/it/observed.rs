@@ -125,10 +125,8 @@ async fn a_request_is_one_line_with_all_that_it_was() {
     assert_eq!(running.end().await, Some(0));
     let log: Vec<Value> =
         running.log().await.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let put: Vec<&Value> = log
-        .iter()
-        .filter(|line| line["op"] == "PutObject" && line["target"] != "bluebucket::audit")
-        .collect();
+    let put: Vec<&Value> =
+        log.iter().filter(|line| line["op"] == "PutObject" && line["target"] != "audit").collect();
     assert_eq!(put.len(), 1, "{put:?}");
     let put = put[0];
     for (field, value) in [
@@ -154,8 +152,7 @@ async fn a_request_is_one_line_with_all_that_it_was() {
     }
     assert!(put["azure_requests"].as_u64() >= Some(1), "{put}");
     // Auditors are told who was refused, and what was deleted.
-    let audited: Vec<&Value> =
-        log.iter().filter(|line| line["target"] == "bluebucket::audit").collect();
+    let audited: Vec<&Value> = log.iter().filter(|line| line["target"] == "audit").collect();
     let denied = audited.iter().find(|line| line["event"] == "denied").unwrap();
     assert_eq!(
         (&denied["key_id"], &denied["code"]),

@@ -56,7 +56,7 @@ async fn the_page_shows_how_it_is_and_no_secret() {
         "<td>photos</td><td>&lt;old&gt;</td><td>images</td><td>2026/</td><td>read-only<".to_owned(),
         "<td>logs-*</td><td>main</td>".to_owned(),
         "<td>all others</td><td>main</td>".to_owned(),
-        "<dt>Open uploads in parts</dt><dd>1</dd>".to_owned(),
+        "<dt>Open uploads in parts</dt><dd>1 or more</dd>".to_owned(),
         "0.0 MiB of 256.0 MiB".to_owned(),
         "<td>GetObject</td><td>503</td><td>SlowDown</td>".to_owned(),
         "<rect class=\"bad\"".to_owned(),
