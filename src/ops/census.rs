@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::azure::{BlobError, Kind, ListBlobs, ListEntry};
@@ -15,7 +16,7 @@ use crate::ops::accounts::Account;
 
 /// How long a count is believed.
 const BELIEVED: Duration = Duration::from_mins(1);
-/// How long counting may take, all accounts together.
+/// How long counting may take in an account.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Listings for one count at most; what is behind them is not counted.
 const LISTINGS_MAX: u32 = 100;
@@ -35,7 +36,7 @@ pub struct Census(Arc<Inner>);
 
 struct Inner {
     gateway: Option<Arc<Gateway>>,
-    last: Mutex<Option<(Instant, Option<Uploads>)>>,
+    last: Mutex<Option<(Instant, Uploads)>>,
 }
 
 impl fmt::Debug for Census {
@@ -50,33 +51,42 @@ impl Census {
         Self(Arc::new(Inner { gateway, last: Mutex::new(None) }))
     }
 
-    /// How many are open; none while that cannot be found out.
+    /// How many are open; none where there is nothing to count in.
     pub async fn uploads(&self) -> Option<Uploads> {
         let gateway = self.0.gateway.as_ref()?;
         let mut last = self.0.last.lock().await;
         if let Some((at, uploads)) = *last
             && at.elapsed() < BELIEVED
         {
-            return uploads;
+            return Some(uploads);
         }
         let accounts = gateway.accounts();
-        let counted = tokio::time::timeout(DEADLINE, count_all(accounts.all())).await;
-        let uploads = counted.ok().and_then(Result::ok);
+        let uploads = count_all(accounts.all()).await;
         *last = Some((Instant::now(), uploads));
         drop(last);
-        uploads
+        Some(uploads)
     }
 }
 
-async fn count_all(accounts: &[Arc<Account>]) -> Result<Uploads, BlobError> {
-    let mut all = Uploads::default();
+/// All accounts at one time; one that does not answer is not waited for, nor counted.
+async fn count_all(accounts: &[Arc<Account>]) -> Uploads {
+    let mut counts = JoinSet::new();
     for account in accounts {
-        let mut counting = Counting { account, left: LISTINGS_MAX, found: Uploads::default() };
-        counting.account().await?;
-        all.open += counting.found.open;
-        all.or_more |= counting.found.or_more;
+        let account = Arc::clone(account);
+        counts.spawn(async move {
+            let mut counting =
+                Counting { account: &account, left: LISTINGS_MAX, found: Uploads::default() };
+            let counted = tokio::time::timeout(DEADLINE, counting.account()).await;
+            let or_more = counting.found.or_more || !matches!(counted, Ok(Ok(())));
+            Uploads { or_more, ..counting.found }
+        });
     }
-    Ok(all)
+    let mut all = Uploads::default();
+    for found in counts.join_all().await {
+        all.open += found.open;
+        all.or_more |= found.or_more;
+    }
+    all
 }
 
 /// The counting of one account.

@@ -208,7 +208,7 @@ impl Seen {
             _ => return,
         };
         tracing::info!(
-            target: "bluebucket::audit",
+            target: "audit",
             event,
             id = self.id,
             what = self.op(),

@@ -39,7 +39,7 @@ impl Exchange {
         self.health.watch(probed(&accounts));
         self.gateway.reload(accounts, users);
         for change in changes(&before, &config) {
-            tracing::info!(target: "bluebucket::audit", event = "configuration", change);
+            tracing::info!(target: "audit", event = "configuration", change);
         }
         self.running.store(Arc::new(config));
         Ok(())

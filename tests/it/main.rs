@@ -46,6 +46,7 @@ mod multipart;
 mod multipart_strict;
 mod native;
 mod objects;
+mod observed;
 mod operate;
 mod presigned;
 mod pressure;

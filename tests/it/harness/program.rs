@@ -146,14 +146,21 @@ impl Bluebucket {
             let line = started.err_line().await;
             log.push(line.clone());
             assert!(line != ENDED, "{log:?}");
-            let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            if line["message"] == "serving" {
-                let at = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-                let (s3, admin) = (at("s3"), at("admin"));
+            if let Some((s3, admin)) = serving(&line) {
                 return Serving { s3, admin, started, log, _program: self };
             }
         }
     }
+}
+
+/// The two addresses, if this line of the log says them; in either of its forms.
+fn serving(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
+        let at = |name: &str| line[name].as_str()?.parse().ok();
+        return (line["message"] == "serving").then(|| at("s3").zip(at("admin"))).flatten();
+    }
+    let at = |name: &str| line.split(name).nth(1)?.split_whitespace().next()?.parse().ok();
+    line.contains(": serving ").then(|| at(" s3=").zip(at(" admin="))).flatten()
 }
 
 /// What a command said.
