@@ -205,6 +205,20 @@ impl Bucket {
         }
     }
 
+    /// May the caller do this to an object that it is about to make, and that will be `owner`'s?
+    pub(in crate::ops) fn allow_new(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        let thing = Thing { owner, own: caller.user().is_none(), ..Thing::default() };
+        let resource = Resource::Object(self.name(), key);
+        let question = Question { caller, action, resource };
+        access::settle(&question, &self.place.standing(), &thing).map(|_granted| ())
+    }
+
     /// The blob of a key.
     pub fn path(&self, key: &ObjectKey) -> BlobPath {
         self.place.path(key)
