@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use strict_azure::Seed;
+
 use crate::buckets::bucket;
 use crate::documents::put;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Client, Gateway, path};
+use crate::harness::{Client, Gateway, Proxy, environment, path, strict_with};
 use crate::replicas::until;
 
 /// A gateway whose days are short.
@@ -166,6 +168,38 @@ async fn another_gateway_goes_on() {
     let client = second.client(ALICE);
     client.put(&path(&bucket, "b")).body("v").ok().await;
     until(|| async { keys(&client, &bucket).await.is_empty() }).await;
+}
+
+/// A page of a listing and a batch of deletions at a time. `LIFECYCLE_KEYS` says how many, for whoever
+/// measures it.
+#[tokio::test]
+async fn thousands_of_objects_take_few_requests() {
+    let count: usize =
+        environment("LIFECYCLE_KEYS").map_or(3000, |count| count.parse().expect("a number"));
+    let azure = strict_with(|_| {});
+    let proxy = Proxy::start(azure.address()).await;
+    let gateway = Gateway::with(|settings| {
+        settings.azure = proxy.endpoint();
+        settings.tables.push_str("\n[lifecycle]\nday_seconds = 1\n");
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let bucket = bucket(&client).await;
+    let names: Vec<_> = (0..count).map(|at| format!("old/{at:07}")).collect();
+    azure.seed(&bucket, names.iter().map(|name| (name.as_str(), Seed::bytes("v")))).unwrap();
+    azure.seed(&bucket, [("kept", Seed::bytes("v"))]).unwrap();
+    drop(proxy.calls().await);
+    let document = rules(&[rule("<Prefix>old/</Prefix>", GOES)]);
+    put(&client, &bucket, "lifecycle", &document).ok().await;
+    let begun = std::time::Instant::now();
+    until(|| async { keys(&client, &bucket).await == ["kept"] }).await;
+    let calls = proxy.calls().await;
+    let batches = calls.iter().filter(|call| call.comp == "batch").count();
+    let listings = calls.iter().filter(|call| call.path.contains(&bucket) && call.comp == "list");
+    let took = begun.elapsed();
+    println!("{count} keys: {batches} batches, {} listings, {took:?}", listings.count());
+    // Each page of a thousand is four batches, the last of which is not full.
+    assert!(batches <= count.div_ceil(1000) * 4 + 4, "{batches}");
 }
 
 /// With days as long as they are, it is announced and does not happen yet.
