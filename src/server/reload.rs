@@ -214,8 +214,8 @@ mod tests {
         }
 
         fn counted(&self, result: &str) -> bool {
-            let line = format!("bluebucket_reloads_total{{result=\"{result}\"}}");
-            self.metrics.text().unwrap().contains(&line)
+            let none = format!("bluebucket_reloads_total{{result=\"{result}\"}} 0\n");
+            !self.metrics.text().unwrap().contains(&none)
         }
     }
 

@@ -59,3 +59,4 @@ mod streaming;
 mod strict;
 mod tidy;
 mod told;
+mod traces;
