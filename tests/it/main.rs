@@ -62,3 +62,4 @@ mod strict;
 mod tags;
 mod tidy;
 mod told;
+mod traces;
