@@ -1,8 +1,6 @@
 //! Tags of buckets and objects: as a document, as `x-amz-tagging`, and what S3 allows in them.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
 
-use std::collections::BTreeSet;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::s3::query::{Plus, decode_with};
@@ -36,7 +34,7 @@ impl Limit {
     }
 }
 
-/// Tags in the order in which they were given, each key once.
+/// Tags in the order of their keys, as S3 shows them, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(Vec<(String, String)>);
 
@@ -66,19 +64,19 @@ impl Tags {
     }
 
     /// Takes tags that S3 allows.
-    pub fn new(tags: Vec<(String, String)>, limit: Limit) -> Result<Self, Error> {
+    pub fn new(mut tags: Vec<(String, String)>, limit: Limit) -> Result<Self, Error> {
         if tags.len() > limit.count() {
             let what = if limit == Limit::Object { "Object tags" } else { "Bucket tag count" };
             let most = limit.count();
             return Err(invalid(format!("{what} cannot be greater than {most}")));
         }
-        let mut keys = BTreeSet::new();
+        tags.sort_unstable();
+        let mut before = None;
         for (key, value) in &tags {
             check(key, value)?;
-            if !keys.insert(key) {
-                return Err(
-                    invalid("Cannot provide multiple Tags with the same key").detail("TagKey", key)
-                );
+            if before.replace(key) == Some(key) {
+                let twice = invalid("Cannot provide multiple Tags with the same key");
+                return Err(twice.detail("TagKey", key));
             }
         }
         Ok(Self(tags))
@@ -229,7 +227,7 @@ mod tests {
         let parse = |text: &str| Tags::parse(text, Limit::Object);
         let tags = parse("foo=bar&bar&a+b=c%2Bd%C3%A9&").unwrap();
         let pairs: Vec<_> = tags.iter().collect();
-        assert_eq!(pairs, [("foo", "bar"), ("bar", ""), ("a b", "c+dé")]);
+        assert_eq!(pairs, [("a b", "c+dé"), ("bar", ""), ("foo", "bar")]);
         assert_eq!(tags.get("bar"), Some(""));
         check_refused(parse("a=%FF"), Code::InvalidArgument);
         check_refused(parse("a=1&a=2"), Code::InvalidTag);

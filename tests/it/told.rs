@@ -20,7 +20,7 @@ async fn a_bucket_has_tags() {
     put(&client, &name, "tagging", &tagging(&many)).ok().await;
     let shown = get(&client, &name, "tagging").ok().await.xml();
     let tags = shown.find("TagSet").unwrap().all("Tag");
-    assert_eq!((tags.len(), tags[49].at("Key"), tags[49].at("Value")), (50, "k49", "grün"));
+    assert_eq!((tags.len(), tags[49].at("Key"), tags[49].at("Value")), (50, "k9", "grün"));
     for (tags, code) in [
         (many.clone() + &tag("one more", ""), "InvalidTag"),
         (tag("a", "1") + &tag("a", "2"), "InvalidTag"),

@@ -175,13 +175,18 @@ impl<'a> Claim<'a> {
         Ok(())
     }
 
-    /// Whether the signature is right. `?acl=` and `?acl` mean the same, and signers write either.
+    /// Whether the signature is right. `?acl=` and `?acl` mean the same, and signers write either; so
+    /// do `/bucket` and `/bucket/`, and botocore sends the one and signs the other.
     fn holds(&self, head: &RequestHead<'_>, secret: &SecretKey) -> Result<bool, Error> {
         let start = self.start(head)?;
         let mut holds = false;
-        for empty in [EmptyValue::LeftOut, EmptyValue::Kept] {
-            let text = [start.as_slice(), resource(head, empty)?.as_bytes()].concat();
-            holds |= same(&tag(secret, &text), &self.signature);
+        let is_bucket = head.virtual_bucket.is_none() && head.raw_path.rfind('/') == Some(0);
+        let slashes = if is_bucket && head.raw_path.len() > 1 { &["", "/"][..] } else { &[""] };
+        for slash in slashes {
+            for empty in [EmptyValue::LeftOut, EmptyValue::Kept] {
+                let text = [start.as_slice(), resource(head, slash, empty)?.as_bytes()].concat();
+                holds |= same(&tag(secret, &text), &self.signature);
+            }
         }
         Ok(holds)
     }
@@ -252,13 +257,14 @@ enum EmptyValue {
 }
 
 /// Bucket of a virtual host, path as sent, and the sub-resources in the order of their names.
-fn resource(head: &RequestHead<'_>, empty: EmptyValue) -> Result<String, Error> {
+fn resource(head: &RequestHead<'_>, slash: &str, empty: EmptyValue) -> Result<String, Error> {
     let mut text = String::with_capacity(128);
     if let Some(bucket) = head.virtual_bucket {
         text.push('/');
         text.push_str(bucket);
     }
     text.push_str(head.raw_path);
+    text.push_str(slash);
     let mut signed = Vec::new();
     for (name, value) in parameters(head.raw_query) {
         let name = decode_parameter(name)?;

@@ -170,6 +170,20 @@ fn every_sub_resource_is_covered_and_what_only_narrows_is_not() {
 }
 
 #[test]
+fn a_bucket_is_signed_with_a_slash_behind_it_or_without() {
+    let bucket = |resource: &str| {
+        let request = Request::new("PUT", "/photos?cors").with("date", DATE);
+        by_header(request, &format!("\n\n{DATE}"), resource)
+    };
+    check(&bucket("/photos?cors"));
+    check(&bucket("/photos/?cors"));
+    check_refused(&bucket("/photos//?cors"), Code::SignatureDoesNotMatch);
+    let object = Request::new("PUT", "/photos/a").with("date", DATE);
+    let object = by_header(object, &format!("\n\n{DATE}"), "/photos/a/");
+    check_refused(&object, Code::SignatureDoesNotMatch);
+}
+
+#[test]
 fn a_header_that_a_presigner_put_into_the_query_is_covered() {
     let request = get().without("date").with_parameter("x-amz-acl=private");
     let signed = presigned(request, "x-amz-acl:private\n", "/photos/a%2bb");
