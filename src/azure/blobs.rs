@@ -121,6 +121,16 @@ pub enum Snapshots {
     Only,
 }
 
+/// How urgently a blob is to come out of the archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Within fifteen hours.
+    #[default]
+    Standard,
+    /// Within an hour, mostly.
+    High,
+}
+
 impl BlobStore {
     /// Makes `content` the blob at `path`, in one request.
     ///
@@ -229,11 +239,19 @@ impl BlobStore {
         Ok((name, headers::etag(answer.headers())?))
     }
 
-    /// Moves the blob to another tier.
-    pub async fn set_tier(&self, path: &BlobPath, tier: &Tier) -> Result<(), BlobError> {
+    /// Moves the blob to another tier. `priority` counts for one that comes out of the archive.
+    pub async fn set_tier(
+        &self,
+        path: &BlobPath,
+        tier: &Tier,
+        priority: Priority,
+    ) -> Result<(), BlobError> {
         let mut call = Call::on_blob("SetBlobTier", Method::PUT, path, Effect::Seen);
         call.query("comp", "tier");
         call.header("x-ms-access-tier", tier.as_str())?;
+        if priority == Priority::High {
+            call.header("x-ms-rehydrate-priority", "High")?;
+        }
         self.send(call).await.map(|_| ())
     }
 

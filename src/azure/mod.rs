@@ -55,7 +55,9 @@ mod scripted;
 
 pub use account::{AccountInformation, CLOCK_SKEW_MAX};
 pub use batch::BlobDeletion;
-pub use blobs::{BlobRead, ByteRange, DeleteOptions, PutOptions, ReadOptions, Snapshots, Written};
+pub use blobs::{
+    BlobRead, ByteRange, DeleteOptions, Priority, PutOptions, ReadOptions, Snapshots, Written,
+};
 pub use blocks::{BlockList, BlockRef, StagedBlock, WhichBlocks};
 pub use body::BlobBody;
 pub use conditions::{Conditions, IfNoneMatch};

@@ -87,6 +87,7 @@ impl Server {
 fn settings(change: impl FnOnce(&mut WireSettings)) -> WireSettings {
     let mut settings = WireSettings {
         answer_deadline: Duration::from_millis(300),
+        question_deadline: Duration::from_millis(200),
         idle_deadline: Duration::from_millis(300),
         clock: Clock::new(|| datetime!(2026-11-22 03:05:08 UTC)),
         ..WireSettings::default()
@@ -205,6 +206,16 @@ async fn what_nobody_sees_is_sent_again() {
         stage(&server.store()).await.unwrap();
         assert_eq!(server.seen().len(), 2);
     }
+}
+
+/// A connection that died silently costs one deadline, and a silent Azure no more than two.
+#[tokio::test]
+async fn a_silent_azure_is_waited_for_twice() {
+    let server = Server::start((0..9).map(|_| Reply::Stall(String::new())));
+    let store = server.store();
+    assert_eq!(read(&store).await.unwrap_err().kind(), Kind::Unreachable);
+    assert_eq!(stage(&store).await.unwrap_err().kind(), Kind::Unreachable);
+    assert_eq!(server.seen().len(), 4);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub struct WireSettings {
     /// From the last byte that Azure took to the first of its answer. Longer than the 30 seconds that
     /// Azure gives itself for small requests.
     pub answer_deadline: Duration,
+    /// The same for requests without a body, which have sent all that they will at once.
+    pub question_deadline: Duration,
     /// The same for copies from a URL, which Azure answers when the bytes have been moved.
     pub copy_deadline: Duration,
     /// Between two pieces of an answer's body.
@@ -41,6 +43,7 @@ impl Default for WireSettings {
         Self {
             connect_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_mins(1),
+            question_deadline: Duration::from_secs(35),
             copy_deadline: Duration::from_mins(5),
             idle_deadline: Duration::from_mins(1),
             pool_idle: Duration::from_mins(1),

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::error::ErrorKind;
@@ -142,16 +143,22 @@ impl BlobStore {
         Some(self.settings().clock.now() - theirs)
     }
 
+    /// How long the answer to a call is waited for.
+    fn answer_limit(&self, call: &Call) -> Duration {
+        match call.source {
+            Some(_) => self.settings().copy_deadline,
+            None if call.content.is_empty() => self.settings().question_deadline,
+            None => self.settings().answer_deadline,
+        }
+    }
+
     async fn exchange(
         &self,
         call: &Call,
         request: Request<Sending>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, BlobError> {
-        let limit = match call.source {
-            Some(_) => self.settings().copy_deadline,
-            None => self.settings().answer_deadline,
-        };
+        let limit = self.answer_limit(call);
         tokio::select! {
             biased;
             answer = self.shared.client.request(request) => answer.map_err(lost),
@@ -240,22 +247,29 @@ impl BlobStore {
     }
 }
 
+/// How many answers that never come a call waits for: one may be its connection's fault.
+const SILENCES_MAX: u32 = 2;
+
 /// The attempts of one call.
 struct Attempts<'a> {
     store: &'a BlobStore,
     effect: Effect,
     number: u32,
+    /// No attempt follows one that ends later.
+    last: Instant,
 }
 
 impl<'a> Attempts<'a> {
     fn begin(store: &'a BlobStore, call: &Call) -> Self {
         store.shared.budget.deposit();
-        Self { store, effect: call.effect, number: 1 }
+        let last = Instant::now() + store.answer_limit(call) * SILENCES_MAX;
+        Self { store, effect: call.effect, number: 1, last }
     }
 
     /// Waits for the next attempt, or gives the error back: there is none.
     async fn again_after(&mut self, error: BlobError) -> Result<(), BlobError> {
-        if self.store.once || !self.store.wait_for_next(&error, self.effect, self.number).await {
+        let over = self.store.once || Instant::now() >= self.last;
+        if over || !self.store.wait_for_next(&error, self.effect, self.number).await {
             return Err(error);
         }
         self.number += 1;

@@ -16,6 +16,7 @@ use crate::mapping::commit_id::CommitId;
 use crate::mapping::storage_class::StorageClass;
 use crate::mapping::user_metadata::{UserMetadata, decode_value, encode_value, size};
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+use crate::s3::tags::{Limit, Tags};
 use crate::s3::{Code, Error};
 
 /// All that Azure has room for in a blob's metadata, in bytes.
@@ -28,6 +29,7 @@ const COMMIT: &str = "bluebucketcommit";
 const LENGTH: &str = "bluebucketlength";
 const OWNER: &str = "bluebucketowner";
 const ACL: &str = "bluebucketacl";
+const TAGS: &str = "bluebuckettags";
 const ETAG: &str = "bluebucketetag";
 const CHECKSUM: &str = "bluebucketchecksum";
 const PARTS: &str = "bluebucketparts";
@@ -44,6 +46,8 @@ pub struct ObjectFacts {
     pub owner: Option<String>,
     /// The grants on it, where they are others than that its owner has all rights.
     pub acl: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
     /// The S3 ETag (without quotes), where it is not the MD5 that Azure keeps.
     pub etag: Option<String>,
     /// The checksum that the client gave or asked for.
@@ -125,6 +129,7 @@ impl ObjectFacts {
             commit: fresh(COMMIT).and_then(CommitId::parse),
             owner: text(OWNER),
             acl: text(ACL),
+            tags: field(TAGS).and_then(read_tags).unwrap_or_default(),
             etag: fresh(ETAG).map(str::to_owned),
             checksum: fresh(CHECKSUM).and_then(read_checksum),
             parts: fresh(PARTS).and_then(read_parts),
@@ -145,6 +150,7 @@ impl ObjectFacts {
             (LENGTH, Some(length.to_string())),
             (OWNER, encoded(&self.owner)),
             (ACL, encoded(&self.acl)),
+            (TAGS, (!self.tags.is_empty()).then(|| self.tags.text())),
             (ETAG, self.etag.clone()),
             (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
             (PARTS, self.parts.map(|parts| parts.to_string())),
@@ -162,11 +168,34 @@ impl ObjectFacts {
     }
 }
 
-/// The metadata of a blob with another ACL. Azure's ETag and time change with it; S3's do not, so
-/// what was derived from them of a blob that no gateway wrote is kept from now on.
+/// The metadata of a blob with another ACL.
 pub fn with_acl(
     properties: &azure::Properties,
     acl: Option<String>,
+) -> Result<azure::Metadata, Error> {
+    with(properties, ACL, acl.map(|acl| encode_value(acl.as_bytes())))
+}
+
+/// The metadata of a blob with other tags.
+pub fn with_tags(properties: &azure::Properties, tags: &Tags) -> Result<azure::Metadata, Error> {
+    with(properties, TAGS, (!tags.is_empty()).then(|| tags.text()))
+}
+
+/// The metadata of a blob of another class.
+pub fn with_class(
+    properties: &azure::Properties,
+    class: StorageClass,
+) -> Result<azure::Metadata, Error> {
+    let text = (class != StorageClass::Standard).then(|| class.as_str().to_owned());
+    with(properties, CLASS, text)
+}
+
+/// The metadata of a blob with another value of one field. Azure's ETag and time change with it;
+/// S3's do not, so what was derived from them of a blob that no gateway wrote is kept from now on.
+fn with(
+    properties: &azure::Properties,
+    name: &str,
+    value: Option<String>,
 ) -> Result<azure::Metadata, Error> {
     let facts = ObjectFacts::read(properties);
     let mut metadata = properties.metadata.clone();
@@ -184,9 +213,9 @@ pub fn with_acl(
             metadata.insert(ETAG.to_owned(), etag_of(&facts, properties));
         }
     }
-    match acl {
-        Some(acl) => drop(metadata.insert(ACL.to_owned(), encode_value(acl.as_bytes()))),
-        None => drop(metadata.remove(ACL)),
+    match value {
+        Some(value) => drop(metadata.insert(name.to_owned(), value)),
+        None => drop(metadata.remove(name)),
     }
     if size(&metadata) > AZURE_BYTES_MAX {
         return Err(Error::new(Code::MetadataTooLarge));
@@ -233,6 +262,10 @@ impl fmt::Display for PartTable {
     }
 }
 
+fn read_tags(text: &str) -> Option<Tags> {
+    Tags::parse(text, Limit::Object).ok()
+}
+
 fn read_checksum(text: &str) -> Option<ObjectChecksum> {
     let mut words = text.split(' ');
     let algorithm = ChecksumAlgorithm::parse(words.next()?)?;
@@ -268,6 +301,7 @@ mod tests {
     use crate::mapping::user_metadata::{UserMetadata, size};
     use crate::s3::Code;
     use crate::s3::checksum::{Checksum, ChecksumAlgorithm};
+    use crate::s3::tags::{Limit, Tags};
 
     fn blob(metadata: Metadata, length: u64, tier: Option<Tier>) -> Properties {
         Properties {
@@ -414,6 +448,7 @@ mod tests {
             let facts = ObjectFacts {
                 commit: Some(CommitId::new(datetime!(2026-11-22 03:05:08 UTC), random)),
                 owner, expires, redirect, acl, etag, checksum,
+                tags: Tags::new(vec![("a b".into(), "ü+=".into())], Limit::Object).unwrap(),
                 parts: parts.map(|(count, size)| PartTable { count, size }),
                 storage_class: class,
                 user: UserMetadata::default(),

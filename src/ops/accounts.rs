@@ -123,6 +123,29 @@ impl Accounts {
         &self.all
     }
 
+    /// Where the buckets of a container may live in it, as long as somebody may change them: the whole
+    /// of it, or under the prefixes that routes name.
+    pub fn spaces(
+        &self,
+        account: &Account,
+        bucket: Option<&BucketName>,
+        container: &ContainerName,
+    ) -> Vec<KeySpace> {
+        let mut spaces: Vec<KeySpace> = Vec::new();
+        let location = bucket.and_then(|bucket| self.locate(bucket));
+        let whole = location.filter(|location| {
+            location.account.name == account.name && location.container == *container
+        });
+        spaces.extend(whole.filter(|found| !found.read_only).map(|found| found.keys));
+        for route in self.routes.iter().filter(|route| !route.read_only) {
+            let named = route.container.as_ref() == Some(container);
+            if named && route.account.name == account.name && !spaces.contains(&route.keys) {
+                spaces.push(route.keys.clone());
+            }
+        }
+        spaces
+    }
+
     /// The buckets that a route names in full.
     pub fn named(&self) -> impl Iterator<Item = BucketName> {
         self.routes.iter().filter_map(|route| BucketName::parse(&route.pattern).ok())

@@ -85,8 +85,12 @@ impl Budget {
         if bytes <= room { self.try_reserve(bytes) } else { None }
     }
 
-    /// Makes `reserved` larger by `bytes`, if they can be had at once.
+    /// Makes `reserved` larger by `bytes`, if they can be had at once and a quarter of the budget stays
+    /// free: for the first steps of others, who would wait for writers that stand still.
     pub fn try_grow(&self, reserved: &mut Reserved, bytes: u64) -> bool {
+        if bytes > self.free().saturating_sub(self.total / 4) {
+            return false;
+        }
         let Some(more) = self.try_reserve(bytes) else { return false };
         reserved.permit.merge(more.permit);
         reserved.bytes = reserved.bytes.saturating_add(bytes);

@@ -19,6 +19,7 @@ use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
 use crate::s3::body::{self, Body};
 use crate::s3::form::Reply;
+use crate::s3::lifecycle::Day;
 use crate::s3::operation::Operation;
 use crate::s3::payload::{CheckedBody, Md5, Promised, read_document};
 use crate::s3::query::Query;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// How long the facts of a bucket are believed.
     pub cache_ttl: Duration,
+    /// How long a day of a lifecycle is.
+    pub day: Day,
 }
 
 /// The gateway: everything that an operation needs.

@@ -12,6 +12,7 @@ pub mod budget;
 pub mod census;
 pub mod gateway;
 pub mod janitor;
+pub mod lifecycle;
 pub mod open;
 
 mod bucket;

@@ -17,7 +17,6 @@ enum When {
 
 /// Headers by name, or by what they begin with where the name ends in `*`.
 const REFUSED: &[(&str, When)] = &[
-    ("x-amz-tagging", When::Unless(&[""])),
     ("x-amz-server-side-encryption", When::Unless(&["AES256"])),
     ("x-amz-server-side-encryption-bucket-key-enabled", When::Unless(&["false"])),
     ("x-amz-server-side-encryption-aws-kms-key-id", When::Always),

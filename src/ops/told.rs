@@ -38,6 +38,10 @@ impl Gateway {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others go on")]
         match request.operation {
             Operation::PostObject => object::post::run(self, request).await,
+            Operation::GetObjectTagging => object::tags::get(self, request).await,
+            Operation::PutObjectTagging => object::tags::put(self, request).await,
+            Operation::DeleteObjectTagging => object::tags::delete(self, request).await,
+            Operation::RestoreObject => object::restore::run(self, request).await,
             Operation::GetBucketEncryption => fixed::get_encryption(self, request).await,
             Operation::DeleteBucketEncryption => fixed::delete_encryption(self, request).await,
             _ => self.configure(request).await,

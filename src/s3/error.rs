@@ -201,6 +201,7 @@ codes! {
     RequestHeaderSectionTooLarge, BAD_REQUEST, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, FORBIDDEN, "The difference between the request time and the current time is too large.";
     RequestTimeout, BAD_REQUEST, "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.";
+    RestoreAlreadyInProgress, CONFLICT, "Object restore is already in progress";
     ServiceUnavailable, SERVICE_UNAVAILABLE, "Service is unable to handle request.";
     SignatureDoesNotMatch, FORBIDDEN, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown, SERVICE_UNAVAILABLE, "Please reduce your request rate.";

@@ -23,6 +23,7 @@ names! {
     COPY_SOURCE_IF_MODIFIED_SINCE = "x-amz-copy-source-if-modified-since";
     COPY_SOURCE_IF_UNMODIFIED_SINCE = "x-amz-copy-source-if-unmodified-since";
     DELETE_MARKER = "x-amz-delete-marker";
+    EXPIRATION = "x-amz-expiration";
     EXPECTED_BUCKET_OWNER = "x-amz-expected-bucket-owner";
     EXPECTED_SOURCE_BUCKET_OWNER = "x-amz-source-expected-bucket-owner";
     HOST_ID = "x-amz-id-2";
@@ -35,6 +36,9 @@ names! {
     REQUEST_ID = "x-amz-request-id";
     SERVER_SIDE_ENCRYPTION = "x-amz-server-side-encryption";
     STORAGE_CLASS = "x-amz-storage-class";
+    RESTORE = "x-amz-restore";
+    TAGGING = "x-amz-tagging";
+    TAGGING_COUNT = "x-amz-tagging-count";
     TAGGING_DIRECTIVE = "x-amz-tagging-directive";
     VERSION_ID = "x-amz-version-id";
     WEBSITE_REDIRECT_LOCATION = "x-amz-website-redirect-location";

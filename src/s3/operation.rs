@@ -148,14 +148,14 @@ operations! {
     CreateSession Refused;
     // What an object may be told, and other doors.
     PutObjectAcl Answered;
-    PutObjectTagging Refused;
-    DeleteObjectTagging Refused;
+    PutObjectTagging Answered;
+    DeleteObjectTagging Answered;
     GetObjectLegalHold Refused;
     PutObjectLegalHold Refused;
     GetObjectRetention Refused;
     PutObjectRetention Refused;
     GetObjectTorrent Refused;
-    RestoreObject Refused;
+    RestoreObject Answered;
     SelectObjectContent Refused;
     RenameObject Refused;
     UpdateObjectEncryption Refused;

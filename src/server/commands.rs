@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::ops::Gateway;
 use crate::ops::census::Census;
 use crate::ops::janitor::{self, Ages};
+use crate::ops::lifecycle;
 use crate::server::access_log::AccessLog;
 use crate::server::admin::Admin;
 use crate::server::check::Finding;
@@ -229,6 +230,7 @@ impl Running {
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let Self { server, parts, handler, reloader, signals, gateway, mut exporter } = self;
+        let lifecycle = lifecycle(Arc::clone(&gateway), &parts, &shutdown);
         let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
@@ -243,6 +245,7 @@ impl Running {
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
             () = janitor => Ok(()),
+            () = lifecycle => Ok(()),
             // It ends when nobody can send to it any more, which is when the server has ended.
             () = exporting => Ok(()),
         };
@@ -272,6 +275,23 @@ fn janitor(
     async move {
         tokio::select! {
             () = janitor::run(gateway, ages, observer) => {}
+            () = drain.cancelled() => {}
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Runs the lifecycles of buckets until the drain begins, and then does nothing for ever.
+fn lifecycle(
+    gateway: Arc<Gateway>,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let observer = Arc::new(parts.admin.metrics.clone());
+    let drain = shutdown.drain.clone();
+    async move {
+        tokio::select! {
+            () = Box::pin(lifecycle::run(gateway, observer)) => {}
             () = drain.cancelled() => {}
         }
         std::future::pending::<()>().await;

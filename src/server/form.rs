@@ -65,6 +65,9 @@ pub async fn admit(
     })
 }
 
+/// Who signed a form, how, and how few and how many bytes the file may have.
+type Allowed = (Caller, Option<Signature>, (u64, u64));
+
 /// Who signed the form, and how many bytes they allow. Anybody may send a form without a policy; what
 /// the bucket allows to anybody is asked later.
 fn allowed(
@@ -72,7 +75,7 @@ fn allowed(
     bucket: &crate::s3::names::BucketName,
     gate: Gate<'_>,
     now: OffsetDateTime,
-) -> Result<(Caller, Option<Signature>, (u64, u64)), Error> {
+) -> Result<Allowed, Error> {
     let Gate { users, rules, signing_keys } = gate;
     let Some(signed) = auth::verify_form(form, users, rules, signing_keys)? else {
         return Ok((Caller::anonymous(), None, (0, u64::MAX)));

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::azure;
 use crate::ops::janitor::{self, Removed, Swept};
+use crate::ops::lifecycle::{self, Done};
 use crate::server::recent::{Fault, Recent};
 
 /// Seconds; from a cached answer to a build of a large object.
@@ -104,6 +105,8 @@ struct Inner {
     reloads: Family<Outcome, Counter>,
     sweeps: Family<Outcome, Counter>,
     swept_blobs: Family<Kind, Counter>,
+    lifecycles: Family<Outcome, Counter>,
+    lifecycle_actions: Family<Kind, Counter>,
 }
 
 impl Metrics {
@@ -139,6 +142,8 @@ impl Metrics {
             reloads: Family::default(),
             sweeps: Family::default(),
             swept_blobs: Family::default(),
+            lifecycles: Family::default(),
+            lifecycle_actions: Family::default(),
         };
         inner.begin_at_nothing();
         inner.register_our_side();
@@ -311,13 +316,32 @@ impl janitor::Observer for Metrics {
     }
 
     fn swept(&self, how: Swept) {
-        let result = match how {
-            Swept::Done => "ok",
-            Swept::Elsewhere => "elsewhere",
-            Swept::Failed => "failed",
-        };
-        self.0.sweeps.get_or_create(&Outcome { result }).inc();
+        self.0.sweeps.get_or_create(&result(how)).inc();
     }
+}
+
+impl lifecycle::Observer for Metrics {
+    fn done(&self, what: Done, count: u64) {
+        let kind = match what {
+            Done::Expired => "expired",
+            Done::Moved => "moved",
+            Done::GivenUp => "upload",
+        };
+        self.0.lifecycle_actions.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    fn worked(&self, how: Swept) {
+        self.0.lifecycles.get_or_create(&result(how)).inc();
+    }
+}
+
+fn result(how: Swept) -> Outcome {
+    let result = match how {
+        Swept::Done => OK,
+        Swept::Elsewhere => "elsewhere",
+        Swept::Failed => FAILED,
+    };
+    Outcome { result }
 }
 
 /// How a reload, a token or a sweep ended.
@@ -331,6 +355,7 @@ impl Inner {
             drop(self.reloads.get_or_create(&Outcome { result }));
             drop(self.token_refreshes.get_or_create(&Outcome { result }));
             drop(self.sweeps.get_or_create(&Outcome { result }));
+            drop(self.lifecycles.get_or_create(&Outcome { result }));
         }
         for reason in ["in_flight", "connections"] {
             drop(self.shed.get_or_create(&Reason { reason }));
@@ -377,6 +402,13 @@ impl Inner {
         registry.register("reloads", "Configurations read again", self.reloads.clone());
         registry.register("sweeps", "Searches for what uploads left", self.sweeps.clone());
         registry.register("swept", "What was found and removed", self.swept_blobs.clone());
+        registry.register(
+            "lifecycles",
+            "Looks at what is due by lifecycles",
+            self.lifecycles.clone(),
+        );
+        let actions = self.lifecycle_actions.clone();
+        registry.register("lifecycle_actions", "What lifecycles did", actions);
     }
 
     fn register_the_state(&mut self) {

@@ -124,7 +124,8 @@ async fn handle(
             seen.hold(permit);
             let tally = seen.tally();
             let work = run(&hall, &head, body, now, &mut seen);
-            let outcome = Tally::counting(tally, work).await;
+            // On the heap: it is as large as the largest operation, and would be moved around with each call.
+            let outcome = Box::pin(Tally::counting(tally, work)).await;
             (outcome, cors(&hall.front, &head).await)
         }
         Err(_full) => {

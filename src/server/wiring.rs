@@ -9,6 +9,7 @@ use crate::mapping::names::KeySpace;
 use crate::ops::accounts::{Account, Accounts, Route};
 use crate::ops::{Gateway, Settings};
 use crate::s3::auth::Rules;
+use crate::s3::lifecycle::Day;
 use crate::s3::target::Domains;
 use crate::server::config::{self, Config, Faults, Limits, RouteConfig, UserConfig};
 use crate::server::guarded::Deadlines;
@@ -24,6 +25,7 @@ pub fn gateway(config: &Config, stores: &BTreeMap<String, BlobStore>) -> Result<
         strict_region: config.strict_region,
         memory_bytes: config.limits.memory_bytes,
         cache_ttl: config.limits.cache_ttl,
+        day: Day::of(config.lifecycle_day),
     };
     Ok(Gateway::new(settings, accounts, users))
 }

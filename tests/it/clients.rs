@@ -52,6 +52,7 @@ clients! {
     rclone_over_https: "rclone" over Https;
     the_javascript_sdk_over_http: "js" over Http;
     the_javascript_sdk_over_https: "js" over Https;
+    a_browser: "browser" over Http;
     a_worker_with_aws4fetch: "aws4fetch" over Http;
     the_native_python_sdk: "native-python" over Http;
 }

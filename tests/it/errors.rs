@@ -189,7 +189,6 @@ async fn headers_of_what_is_not_built_are_refused() {
     let at = path(&bucket, "k");
     client.put(&at).body("old").ok().await;
     for (name, value) in [
-        ("x-amz-tagging", "a=b"),
         ("x-amz-object-lock-mode", "GOVERNANCE"),
         ("x-amz-object-lock-legal-hold", "ON"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),

@@ -16,6 +16,7 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod access;
 mod alias;
 mod auth;
 mod buckets;
@@ -37,6 +38,7 @@ mod http2;
 mod image;
 mod janitor;
 mod keys;
+mod lifecycle;
 mod listing;
 mod metadata;
 mod multidelete;
@@ -57,6 +59,7 @@ mod requests;
 mod status;
 mod streaming;
 mod strict;
+mod tags;
 mod tidy;
 mod told;
 mod traces;

@@ -118,7 +118,7 @@ async fn parts_become_an_object_with_all_that_create_said() {
 
 /// F12, F13, F14, F15
 #[tokio::test]
-async fn f12_f15_uploads_and_writes_of_one_key_do_not_touch_each_other() {
+async fn f12_f13_f14_f15_uploads_and_writes_of_one_key_do_not_touch_each_other() {
     let (gateway, client, bucket) = stand().await;
     let replica = gateway.replica().await;
     let other = replica.client(ALICE);

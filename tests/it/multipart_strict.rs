@@ -175,7 +175,7 @@ async fn a_failed_complete_leaves_the_upload_open() {
 
 /// The connection is kept alive with white space, and may end in an error all the same.
 #[tokio::test]
-async fn a_long_complete_keeps_its_client_waiting_awake() {
+async fn f27_a_long_complete_keeps_its_client_waiting_awake() {
     let stand = stand(|_| {}).await;
     let (upload, parts, bytes) = stand.upload("k").await;
     for refusal in [Some(Action::Refuse(409, "LeaseIdMissing".into())), None] {

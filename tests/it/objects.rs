@@ -101,7 +101,7 @@ async fn an_object_that_is_not_there_is_no_such_key() {
 }
 
 #[tokio::test]
-async fn ranges_are_answered_as_s3_answers_them() {
+async fn f34_ranges_are_answered_as_s3_answers_them() {
     let (_gateway, client, bucket) = stand().await;
     let at = path(&bucket, "ten");
     client.put(&at).body("0123456789").ok().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bluebucket::azure::{
     Account, AccountKey, BlobDeletion, BlobError, BlobName, BlobPath, BlobStore, BlockId, BlockRef,
     ByteRange, Conditions, ContainerName, Content, Credential, DeleteOptions, Guard, Include, Kind,
-    ListBlobs, ListContainers, ListEntry, Metadata, PutOptions, ReadOptions, Snapshots, Tier,
-    WhichBlocks, WireSettings, from_connection_string,
+    ListBlobs, ListContainers, ListEntry, Metadata, Priority, PutOptions, ReadOptions, Snapshots,
+    Tier, WhichBlocks, WireSettings, from_connection_string,
 };
 use strict_azure::{Action, Fault, Operation, Pages, Seed, StrictAzure};
 
@@ -132,7 +132,7 @@ async fn a_blob_goes_in_and_out_with_all_that_is_said_of_it() {
     assert_eq!(read.body.collect(9).await.unwrap(), "el");
     let changed = metadata(&[("a", "b")]);
     door.store.set_metadata(&at, &changed, &Conditions::default()).await.unwrap();
-    door.store.set_tier(&at, &Tier::Cold).await.unwrap();
+    door.store.set_tier(&at, &Tier::Cold, Priority::Standard).await.unwrap();
     let properties = door.store.properties(&at, &Conditions::default()).await.unwrap();
     assert_eq!((properties.metadata, properties.tier), (changed, Some(Tier::Cold)));
     assert_ne!(properties.etag, written.etag);

@@ -5,7 +5,6 @@ use http::{Response, StatusCode, header};
 
 use crate::access::Action;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::get::refuse_version;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
@@ -23,14 +22,12 @@ pub(in crate::ops) enum Answer {
     Location,
     /// The bucket's owner pays.
     Payer,
-    /// An object without tags.
-    ObjectTags,
 }
 
 /// What is answered to an operation that is a probe, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
 pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
-    use Answer::{Empty, Location, None as Missing, ObjectTags, Payer};
+    use Answer::{Empty, Location, None as Missing, Payer};
     use Operation as Op;
     Some(match operation {
         Op::GetBucketLocation => (Location, Action::GetBucketLocation),
@@ -54,7 +51,6 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
         Op::GetBucketAccelerateConfiguration => {
             (Empty("AccelerateConfiguration"), Action::GetAccelerateConfiguration)
         }
-        Op::GetObjectTagging => (ObjectTags, Action::GetObjectTagging),
         _ => return None,
     })
 }
@@ -64,13 +60,8 @@ pub(in crate::ops) async fn run(
     request: Request,
     (answer, action): (Answer, Action),
 ) -> Result<Response<Body>, Error> {
-    let document = match answer {
-        Answer::ObjectTags => object_tags(gateway, &request, action).await?,
-        Answer::None(_) | Answer::Empty(_) | Answer::Location | Answer::Payer => {
-            let bucket = gateway.open_bucket(&request, action).await?;
-            on_bucket(gateway, &bucket, answer)?
-        }
-    };
+    let bucket = gateway.open_bucket(&request, action).await?;
+    let document = on_bucket(gateway, &bucket, answer)?;
     Response::builder()
         .status(StatusCode::OK)
         .header(header::CONTENT_TYPE, "application/xml")
@@ -88,7 +79,6 @@ fn on_bucket(gateway: &Gateway, bucket: &Bucket, answer: Answer) -> Result<Strin
             document.text("Payer", "BucketOwner");
             Ok(document.finish("RequestPaymentConfiguration"))
         }
-        Answer::ObjectTags => Err(Error::new(Code::InternalError)),
     }
 }
 
@@ -100,19 +90,6 @@ fn location(region: &str) -> String {
     let at = document.len().saturating_sub("</LocationConstraint>".len());
     document.insert_str(at, region);
     document
-}
-
-/// An object without tags.
-async fn object_tags(
-    gateway: &Gateway,
-    request: &Request,
-    action: Action,
-) -> Result<String, Error> {
-    refuse_version(request)?;
-    let _there = gateway.open_reader(request, action).await?.look(gateway).await?;
-    let mut document = Writer::document("Tagging");
-    document.open("TagSet").close("TagSet");
-    Ok(document.finish("Tagging"))
 }
 
 /// `HeadBucket`: asks Azure each time, because it is how clients wait for a bucket.

@@ -73,7 +73,7 @@ impl DocumentCache {
 }
 
 /// What the record says now.
-pub(super) async fn load(store: &BlobStore, record: &BlobPath) -> Result<Documents, Fault> {
+pub(in crate::ops) async fn load(store: &BlobStore, record: &BlobPath) -> Result<Documents, Fault> {
     let found = store.read(record, &ReadOptions::default()).await;
     let found = match found {
         Ok(found) => found,

@@ -18,7 +18,7 @@ mod change;
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
-pub(super) use cache::DocumentCache;
+pub(super) use cache::{DocumentCache, load};
 pub(super) use change::{Draft, after_deletion, discard, put_new};
 
 use crate::azure::AzureETag;

@@ -12,8 +12,6 @@ use crate::azure::{
 use crate::ops::accounts::Account;
 use crate::ops::janitor::Fault;
 
-/// The blob whose lease it is, in the system container.
-const BLOB: &str = "janitor";
 /// How long a lease lasts that nobody renews, in seconds: Azure's longest.
 const LEASE_SECONDS: u32 = 60;
 /// How often it is renewed: two renewals may fail before it is lost.
@@ -24,7 +22,7 @@ const AT: &str = "bluebucketat";
 const DONE: &str = "bluebucketdone";
 
 /// Is it our turn?
-pub(super) enum Turn {
+pub(in crate::ops) enum Turn {
     /// Until the lease is lost.
     Ours(Held),
     /// No.
@@ -32,18 +30,23 @@ pub(super) enum Turn {
 }
 
 /// The lease is ours.
-pub(super) struct Held {
+pub(in crate::ops) struct Held {
     store: BlobStore,
     path: BlobPath,
     lease: BlobLease,
     /// Where somebody stopped.
-    pub(super) from: Option<String>,
+    pub(in crate::ops) from: Option<String>,
 }
 
-/// Takes the lease, if nobody has it and `every` has passed since the last sweep.
-pub(super) async fn take(account: &Account, every: Duration) -> Result<Turn, BlobError> {
+/// Takes the lease of `blob` in the system container, if nobody has it and `every` has passed since
+/// the work was done last.
+pub(in crate::ops) async fn take(
+    account: &Account,
+    blob: &'static str,
+    every: Duration,
+) -> Result<Turn, BlobError> {
     let store = account.store.clone();
-    let path = BlobPath::new(account.system.clone(), BlobName::new(BLOB));
+    let path = BlobPath::new(account.system.clone(), BlobName::new(blob));
     let lease = match acquire(&store, &path).await {
         Ok(lease) => lease,
         // Another one has it; or there has never been anything to sweep.
@@ -81,12 +84,12 @@ async fn acquire(store: &BlobStore, path: &BlobPath) -> Result<BlobLease, BlobEr
 
 impl Held {
     /// What time it was at Azure when the lease was given. Nothing looks older by it than it is.
-    pub(super) fn now(&self) -> OffsetDateTime {
+    pub(in crate::ops) fn now(&self) -> OffsetDateTime {
         self.lease.at
     }
 
     /// Renews the lease for as long as that can be done; why it is lost.
-    pub(super) async fn keep(&self) -> Fault {
+    pub(in crate::ops) async fn keep(&self) -> Fault {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             // In good time before it runs out, not when an answer says that it has.
@@ -112,13 +115,13 @@ impl Held {
     }
 
     /// Says how far the work has come.
-    pub(super) async fn mark(&self, at: &str) -> Result<(), BlobError> {
+    pub(in crate::ops) async fn mark(&self, at: &str) -> Result<(), BlobError> {
         let metadata = Metadata::from([(AT.to_owned(), at.to_owned())]);
         self.store.set_metadata_of_leased(&self.path, &self.lease.id, &metadata).await
     }
 
     /// All is looked at: the next who come leave it alone for a while.
-    pub(super) async fn done(self) -> Result<(), BlobError> {
+    pub(in crate::ops) async fn done(self) -> Result<(), BlobError> {
         let at = self.now().format(&Rfc3339).unwrap_or_default();
         let metadata = Metadata::from([(DONE.to_owned(), at)]);
         self.store.set_metadata_of_leased(&self.path, &self.lease.id, &metadata).await?;
@@ -127,7 +130,7 @@ impl Held {
     }
 
     /// Gives the lease back; where that fails, it runs out.
-    pub(super) async fn release(self) {
+    pub(in crate::ops) async fn release(self) {
         if let Err(cause) = self.store.release_blob(&self.path, &self.lease.id).await {
             tracing::debug!(%cause, "the janitor's lease runs out by itself");
         }

@@ -11,8 +11,8 @@
 //! - outcomes that are older than a client's last retry;
 //! - all that was filed for a bucket that is no more.
 
-mod lease;
-mod sweep;
+pub(super) mod lease;
+pub(super) mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ use crate::ops::janitor::lease::Turn;
 use crate::ops::janitor::sweep::Sweep;
 use crate::s3::Error;
 
+/// The blob whose lease says who works.
+const BLOB: &str = "janitor";
 /// Requests to Azure in a second at most: the work is never urgent.
 const REQUESTS_PER_SECOND: u32 = 20;
 
@@ -90,7 +92,7 @@ pub async fn run(gateway: Arc<Gateway>, ages: impl Fn() -> Ages, observer: Arc<d
 
 /// Why a sweep ended early.
 #[derive(Debug)]
-enum Fault {
+pub(super) enum Fault {
     /// Azure failed.
     Azure(BlobError),
     /// What it made of it.
@@ -126,7 +128,7 @@ impl From<Error> for Fault {
 
 /// Sweeps one account, if it is our turn.
 async fn sweep(account: &Account, ages: Ages, observer: &dyn Observer) -> Result<Swept, Fault> {
-    let held = match lease::take(account, ages.every).await? {
+    let held = match lease::take(account, BLOB, ages.every).await? {
         Turn::Ours(held) => held,
         Turn::Theirs => return Ok(Swept::Elsewhere),
     };

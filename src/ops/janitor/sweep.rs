@@ -26,12 +26,12 @@ const STRAY_AFTER: Duration = Duration::from_hours(24);
 const OPEN_UPLOADS_MAX: usize = 100_000;
 
 /// A sweep at work.
-pub(super) struct Sweep<'a> {
-    pub(super) account: &'a Account,
-    pub(super) held: &'a Held,
-    pub(super) ages: Ages,
-    pub(super) observer: &'a dyn Observer,
-    pub(super) pace: Interval,
+pub(in crate::ops) struct Sweep<'a> {
+    pub(in crate::ops) account: &'a Account,
+    pub(in crate::ops) held: &'a Held,
+    pub(in crate::ops) ages: Ages,
+    pub(in crate::ops) observer: &'a dyn Observer,
+    pub(in crate::ops) pace: Interval,
 }
 
 impl Sweep<'_> {
@@ -84,6 +84,26 @@ impl Sweep<'_> {
                 return Ok(known);
             }
         }
+    }
+
+    /// Ends the uploads of a bucket whose time has come, by key and when they began.
+    pub(in crate::ops) async fn end_uploads(
+        &mut self,
+        files: &Files,
+        is_due: impl Fn(&str, OffsetDateTime) -> bool,
+    ) -> Result<(), Fault> {
+        let mut pages = Pages::of(files.records()).with(|which| which.include.metadata = true);
+        while let Some(page) = self.page(&mut pages).await? {
+            let due = blobs(&page).filter_map(|blob| {
+                let upload = files.read_record(&blob.name)?.upload;
+                let key = Record::read(&blob.properties)?.key;
+                is_due(key.as_str(), upload.initiated()).then_some((blob, upload))
+            });
+            for (blob, upload) in due {
+                self.abandon(files, &upload, blob).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The uploads of one bucket, its parts, its outcomes.

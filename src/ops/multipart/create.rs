@@ -12,6 +12,7 @@ use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::files::{files_of_new, put_empty};
 use crate::ops::object::acl;
 use crate::ops::object::headers as object_headers;
+use crate::ops::object::tags;
 use crate::ops::object::write::Failure;
 use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
@@ -31,6 +32,7 @@ pub(in crate::ops) async fn run(
     let commit = commit_id()?;
     let id = UploadId::new(commit.clone());
     (facts.owner, facts.acl) = acl::of_write(gateway, &bucket, &request)?;
+    tags::may_bring(&bucket, &request.caller, &key, (&facts.tags, facts.owner.as_deref()))?;
     facts.commit = Some(commit.clone());
     let initiator = request.caller.id().map(str::to_owned);
     let record = Record { key, headers: blob_headers, facts, checksum, initiator };

@@ -77,6 +77,10 @@ pub(in crate::ops) async fn claim_at(
             Ok(Turn::Theirs)
         }
         Err(Failure::Azure(error)) => Err(errors::on_service(error)),
+        // An answer was lost, and the outcome that is there is not the one that was sent.
+        Err(Failure::Refused(error)) if error.code() == Code::ConditionalRequestConflict => {
+            Ok(Turn::Theirs)
+        }
         Err(Failure::Refused(error)) => Err(error),
     }
 }

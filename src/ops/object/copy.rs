@@ -12,9 +12,10 @@ use crate::ops::object::acl;
 use crate::ops::object::carry::{self, Source};
 use crate::ops::object::conditions;
 use crate::ops::object::headers::{self as object_headers, Described};
-use crate::ops::object::put;
 use crate::ops::object::transfer::{self, Copy};
 use crate::ops::object::write::{Destination, Failure};
+use crate::ops::object::{put, tags};
+use crate::ops::open::Reader;
 use crate::ops::open::commit_id;
 use crate::s3::body::{self, Body};
 use crate::s3::checksum::ChecksumAlgorithm;
@@ -22,6 +23,7 @@ use crate::s3::conditions::{Conditions, Verdict, precondition_failed};
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::payload::Verified;
 use crate::s3::query::{Plus, decode_with};
+use crate::s3::tags::Tags;
 use crate::s3::xml::Writer;
 use crate::s3::{Code, Error, headers, time};
 
@@ -45,9 +47,9 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (from_bucket, from_key) = source(&request.headers)?;
-    let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
+    let reader = gateway.open_source(&request, &from_bucket, &from_key).await?;
     let directive = directive(&request.headers)?;
-    let (from, found) = from.look(gateway).await?;
+    let (from, found) = reader.look(gateway).await?;
     let itself =
         from.path(&from_key) == bucket.path(&key) && from.account().name == bucket.account().name;
     if itself && directive == Directive::Copy && !changes(&request.headers) {
@@ -68,7 +70,10 @@ pub(in crate::ops) async fn run(
     let wanted = conditions::of_write(Conditions::read(&request.headers)?);
     let asked = carry::asked(&request.headers)?;
     let owned = acl::of_write(gateway, &bucket, &request)?;
-    let (mut options, facts, id) = describe(&request, directive, (&found, &described), owned)?;
+    let tags = tags_of_copy(&request.headers, &reader, &found)?;
+    tags::may_bring(&bucket, &request.caller, &key, (&tags, owned.0.as_deref()))?;
+    let (mut options, facts, id) =
+        describe(&request, directive, (&found, &described), (owned, tags))?;
     options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     if itself && options.conditions.if_match.is_none() {
         // What is read and what is replaced have to be the same state of the object.
@@ -159,6 +164,22 @@ fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
     }
 }
 
+/// The tags of a copy: those of its source, unless it brings its own.
+fn tags_of_copy(headers: &HeaderMap, reader: &Reader, source: &Properties) -> Result<Tags, Error> {
+    let said = object_headers::tags(headers)?;
+    let kept = ObjectFacts::read(source).tags;
+    match headers::text(headers, &headers::TAGGING_DIRECTIVE)? {
+        Some("REPLACE") => Ok(said),
+        None | Some(_) if !said.is_empty() => Err(Error::new(Code::InvalidRequest)
+            .message("The header x-amz-tagging needs x-amz-tagging-directive: REPLACE.")),
+        None | Some(_) if kept.is_empty() => Ok(kept),
+        None | Some(_) => {
+            reader.also(Action::GetObjectTagging, source)?;
+            Ok(kept)
+        }
+    }
+}
+
 /// Does a copy of an object onto itself change anything?
 fn changes(headers: &HeaderMap) -> bool {
     [
@@ -190,7 +211,7 @@ fn describe(
     request: &Request,
     directive: Directive,
     (found, described): (&Properties, &Described),
-    (owner, acl): (Option<String>, Option<String>),
+    ((owner, acl), tags): ((Option<String>, Option<String>), Tags),
 ) -> Result<Plan, Error> {
     let (blob_headers, said) = object_headers::read(&request.headers)?;
     let source = &described.facts;
@@ -211,6 +232,7 @@ fn describe(
         commit: Some(id.clone()),
         owner,
         acl,
+        tags,
         etag: md5.is_none().then(|| described.etag.as_str().to_owned()),
         checksum: source.checksum,
         // Another blob's list of blocks does not tell of the parts.

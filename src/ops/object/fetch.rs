@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use crate::azure::{self, BlobError, BlobRead, Kind, ReadOptions};
 use crate::ops::gateway::{Gateway, unanswerable};
 use crate::ops::object::ahead::{AheadBody, FIRST_BYTES};
-use crate::ops::object::get::{Read, answer, judge, out_of_range, view};
+use crate::ops::object::get::{Read, answer, judge, out_of_range, tell, view};
 use crate::ops::object::headers::Described;
 use crate::ops::object::parts::PartView;
 use crate::ops::object::resume::{Pinned, ResumingBody};
@@ -98,6 +98,7 @@ impl Fetch<'_> {
         let wanted = usize::try_from(first).ok().filter(|first| *first <= whole.len());
         let wanted = wanted.map_or_else(Bytes::new, |first| whole.slice(first..));
         let answer = answer(&described, &properties, self.read, Some((first, last)), None);
+        let answer = tell(answer, self.gateway, (&bucket, self.reader), &properties);
         answer.body(body::full(wanted)).map_err(unanswerable)
     }
 
@@ -147,7 +148,7 @@ impl Fetch<'_> {
     /// An object without bytes.
     async fn empty(&self, error: BlobError) -> Result<Response<Body>, Error> {
         let Self { gateway, reader, read, .. } = *self;
-        let (_, found) = reader.look(gateway).await?;
+        let (bucket, found) = reader.look(gateway).await?;
         let described = Described::of(&found);
         if let Some(answer) = judge(&read.conditions, &described)? {
             return Ok(answer);
@@ -156,6 +157,7 @@ impl Fetch<'_> {
             return Err(Error::new(Code::OperationAborted).caused_by(error));
         }
         let answer = answer(&described, &found, read, None, self.part.as_ref());
+        let answer = tell(answer, gateway, (&bucket, reader), &found);
         answer.body(body::empty()).map_err(unanswerable)
     }
 
@@ -191,6 +193,7 @@ impl Fetch<'_> {
             stream.boxed_unsync()
         };
         let answer = answer(&described, &properties, self.read, span, self.part.as_ref());
+        let answer = tell(answer, self.gateway, (bucket, self.reader), &properties);
         answer.body(body).map_err(unanswerable)
     }
 }

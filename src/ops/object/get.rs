@@ -6,12 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use crate::access::Action;
 use crate::azure::{BlobError, Properties};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::fetch;
 use crate::ops::object::headers::{self, Described};
 use crate::ops::object::parts::{self, PartView};
+use crate::ops::object::{expiry, fetch};
 use crate::ops::open::{Bucket, Reader};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
+use crate::s3::lifecycle::Subject;
 use crate::s3::names::{ObjectKey, PartNumber};
 use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
@@ -93,6 +94,7 @@ async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Respons
         None => read.range.map(|range| range.resolve(length)).transpose()?,
     };
     let answer = answer(&described, &properties, read, span, view.as_ref());
+    let answer = tell(answer, gateway, (&bucket, reader), &properties);
     answer.body(body::empty()).map_err(unanswerable)
 }
 
@@ -155,6 +157,26 @@ pub(super) async fn out_of_range(
         // It was empty a moment ago.
         None => Error::new(Code::OperationAborted).caused_by(error),
     }
+}
+
+/// What the bucket's rules say of the object; how many tags it has is for those who may see them.
+pub(super) fn tell(
+    answer: Builder,
+    gateway: &Gateway,
+    (bucket, reader): (&Bucket, &Reader),
+    found: &Properties,
+) -> Builder {
+    let Described { facts, modified, .. } = Described::of(found);
+    let key = reader.key().as_str();
+    let subject = Subject { key, modified, size: found.content_length, tags: &facts.tags };
+    let mut answer = expiry::announce(answer, gateway, bucket, &subject);
+    if !facts.tags.is_empty()
+        && reader.also(Action::GetObjectTagging, found).is_err()
+        && let Some(headers) = answer.headers_mut()
+    {
+        headers.remove(crate::s3::headers::TAGGING_COUNT);
+    }
+    answer
 }
 
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.

@@ -14,6 +14,7 @@ use crate::s3::conditions::ETag;
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::payload::stored_content_encoding;
 use crate::s3::query::Query;
+use crate::s3::tags::{Limit, Tags};
 use crate::s3::{Error, headers, time};
 
 /// What S3 says of an object that came without a type.
@@ -39,10 +40,17 @@ pub(in crate::ops) fn read(headers: &HeaderMap) -> Result<(BlobHeaders, ObjectFa
         expires: text(&header::EXPIRES)?,
         storage_class: storage_class(headers)?.unwrap_or_default(),
         redirect: text(&headers::WEBSITE_REDIRECT_LOCATION)?,
+        tags: tags(headers)?,
         user: UserMetadata::new(headers::user_metadata(headers))?,
         ..ObjectFacts::default()
     };
     Ok((blob, facts))
+}
+
+/// The tags that a request gives to the object that it writes.
+pub(in crate::ops) fn tags(headers: &HeaderMap) -> Result<Tags, Error> {
+    let text = headers::text(headers, &headers::TAGGING)?.unwrap_or_default();
+    Tags::parse(text, Limit::Object)
 }
 
 /// The storage class that a request asks for.
@@ -121,6 +129,12 @@ impl Described {
         }
         if self.facts.storage_class != StorageClass::Standard {
             answer = answer.header(headers::STORAGE_CLASS, self.facts.storage_class.as_str());
+        }
+        if !self.facts.tags.is_empty() {
+            answer = answer.header(headers::TAGGING_COUNT, self.facts.tags.len());
+        }
+        if properties.archive_status.is_some() {
+            answer = answer.header(headers::RESTORE, "ongoing-request=\"true\"");
         }
         for (name, value) in self.facts.user.iter() {
             let name = format!("{}{name}", headers::META_PREFIX);

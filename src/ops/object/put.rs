@@ -12,9 +12,11 @@ use crate::ops::object::carry;
 use crate::ops::object::conditions;
 use crate::ops::object::headers as object_headers;
 use crate::ops::object::write::{self, Commit, Destination, Failure, Incoming};
-use crate::ops::open::{Bucket, commit_id};
+use crate::ops::object::{expiry, tags};
+use crate::ops::open::{Bucket, commit_id, now};
 use crate::s3::body::{self, Body};
 use crate::s3::conditions::Conditions;
+use crate::s3::lifecycle::Subject;
 use crate::s3::names::ObjectKey;
 use crate::s3::payload::{Promised, Verified};
 use crate::s3::{Error, headers};
@@ -25,9 +27,11 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
     let (owner, acl) = acl::of_write(gateway, &bucket, &request)?;
-    let Request { headers, body, payload, .. } = request;
+    let Request { headers, body, payload, caller, .. } = request;
     let (blob_headers, facts) = object_headers::read(&headers)?;
+    tags::may_bring(&bucket, &caller, &key, (&facts.tags, owner.as_deref()))?;
     let facts = ObjectFacts { owner, acl, ..facts };
+    let tags = facts.tags.clone();
     let wanted = conditions::of_write(Conditions::read(&headers)?);
     let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;
@@ -54,6 +58,9 @@ pub(in crate::ops) async fn run(
     };
     let mut answer =
         Response::builder().status(StatusCode::OK).header(header::ETAG, stored.etag.quoted());
+    let subject =
+        Subject { key: key.as_str(), modified: now(), size: stored.verified.length(), tags: &tags };
+    answer = expiry::announce(answer, gateway, &bucket, &subject);
     if let Some(checksum) = stored.verified.checksum() {
         answer = answer
             .header(checksum.algorithm().header(), checksum.base64())

@@ -58,7 +58,10 @@ impl Place {
         facts: &ObjectFacts,
     ) -> Result<Grant, Error> {
         let acl = object_acl(facts)?;
-        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), ..Thing::default() };
+        let tags: Vec<_> =
+            facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let owner = facts.owner.as_deref();
+        let thing = Thing { owner, acl: acl.as_ref(), tags: &tags, ..Thing::default() };
         let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
         access::settle(&question, &self.standing(), &thing)
     }
@@ -150,6 +153,11 @@ impl Bucket {
         &self.place.location.container
     }
 
+    /// The configuration lets nobody change it.
+    pub(in crate::ops) fn is_read_only(&self) -> bool {
+        self.place.location.read_only
+    }
+
     /// The configuration put it where it is.
     pub fn is_alias(&self) -> bool {
         self.place.location.alias
@@ -186,6 +194,20 @@ impl Bucket {
         }
     }
 
+    /// May the caller do this to an object that it is about to make, and that will be `owner`'s?
+    pub(in crate::ops) fn allow_new(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        let thing = Thing { owner, own: caller.user().is_none(), ..Thing::default() };
+        let resource = Resource::Object(self.name(), key);
+        let question = Question { caller, action, resource };
+        access::settle(&question, &self.place.standing(), &thing).map(|_granted| ())
+    }
+
     /// The blob of a key.
     pub fn path(&self, key: &ObjectKey) -> BlobPath {
         self.place.path(key)
@@ -196,7 +218,6 @@ impl Bucket {
         self.place.known.facts.as_ref().map(|facts| &facts.id)
     }
 
-    #[expect(dead_code, reason = "for documents that say nothing about who may do what")]
     /// One of its documents, as it was within the time to live.
     pub(in crate::ops) fn document<D: Document>(&self) -> Result<Option<Arc<D>>, Error> {
         self.place.documents.get()

@@ -18,6 +18,7 @@ pub use reply::Reply;
 
 use crate::s3::body::Body;
 use crate::s3::payload::interrupted;
+use crate::s3::tags::{Limit, Tags};
 use crate::s3::{Code, Error};
 use part::{Found, PartHead};
 
@@ -113,6 +114,12 @@ impl Form {
     /// The headers that a PUT of the same object would have.
     pub fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
+        if let Some(document) = self.get("tagging") {
+            let tags = Tags::read(document.as_bytes(), Limit::Object)?;
+            if let Ok(value) = HeaderValue::from_str(&tags.text()) {
+                headers.insert(crate::s3::headers::TAGGING, value);
+            }
+        }
         for (name, value) in self.fields() {
             let Some(header) = header_of(name) else { continue };
             let invalid = || {

@@ -25,6 +25,11 @@ impl Day {
         Self(Duration::seconds(i64::from(seconds.max(1))))
     }
 
+    /// A day of that length, of whole seconds.
+    pub fn of(length: std::time::Duration) -> Self {
+        Self::of_seconds(u32::try_from(length.as_secs()).unwrap_or(u32::MAX))
+    }
+
     /// How long it is.
     pub const fn length(self) -> Duration {
         self.0
@@ -73,6 +78,11 @@ impl Lifecycle {
     /// Does any rule that counts act on objects, whatever their age?
     pub fn acts_on_objects(&self) -> bool {
         self.active().any(acts_on_objects)
+    }
+
+    /// Does any rule that counts give up uploads?
+    pub fn acts_on_uploads(&self) -> bool {
+        self.active().any(|rule| rule.abort_uploads_after.is_some())
     }
 
     /// The prefixes of the keys that its rules are about, none inside another.

@@ -70,6 +70,34 @@ async fn f33_bodies_around_the_size_of_a_block_are_exact() {
     assert_eq!(large.send().await.error(), "EntityTooLarge");
 }
 
+/// F33: around 4 GiB, where 32 bits end, and the most that one PUT may have.
+#[tokio::test]
+#[ignore = "moves 17 GiB"]
+async fn f33_the_largest_bodies_of_one_put() {
+    let azure = strict_with(|options| *options = options.clone().lengths_only());
+    let gateway = Gateway::with(|settings| settings.azure = azure.endpoint()).await;
+    let client = gateway.client(ALICE);
+    let bucket = crate::buckets::bucket(&client).await;
+    let at = path(&bucket, "large");
+    for size in [(4_u64 << 30) - 1, 4 << 30, (4 << 30) + 1, 5 << 30] {
+        let put = client.put(&at).payload(Payload::Unsigned).prepare().set("content-length", size);
+        let mut wire = client.wire().await;
+        wire.send(put.head_bytes()).await.unwrap();
+        let piece = vec![7; 8 * MIB];
+        let mut left = size;
+        while left > 0 {
+            let length = left.min(piece.len() as u64);
+            wire.send(&piece[..usize::try_from(length).unwrap()]).await.unwrap();
+            left -= length;
+        }
+        assert_eq!(wire.answer("PUT").await.unwrap().status, 200, "{size}");
+        let head = client.head(&at).ok().await;
+        assert_eq!(head.at("content-length"), size.to_string());
+        let last = client.get(&at).header("range", format!("bytes={}-", size - 1)).send().await;
+        assert_eq!((last.status, last.body.len()), (206, 1), "{size}");
+    }
+}
+
 /// F28: 5,000 keys in short and empty pages, while others come and go between them.
 #[tokio::test]
 async fn f28_five_thousand_keys_are_listed_once_each_while_others_come_and_go() {

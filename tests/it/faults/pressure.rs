@@ -110,7 +110,6 @@ async fn ask(client: Client, at: String, until: Instant, counts: Arc<[AtomicU64;
 /// what it says is about the machine, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement is for its figures")]
 async fn goodput_at_five_times_the_load() {
     const IN_FLIGHT: usize = 32;
     let azure = strict_with(|options| options.behaviour.delay = Duration::from_millis(20));

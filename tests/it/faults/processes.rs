@@ -60,8 +60,13 @@ async fn half_put(client: &Client, at: &str, body: &[u8]) -> Wire {
 #[tokio::test]
 async fn f38_a_hundred_uploads_and_downloads_end_well_after_sigterm() {
     const EACH: usize = 100;
-    let (mut serving, client, bucket) =
-        serve(&backend_endpoint(), |program| program.env("BLUEBUCKET_DRAIN_TIMEOUT", "110s")).await;
+    // It is about the drain; nobody is to be let go for being slow.
+    let patient = |program: Bluebucket| {
+        let times = ["LIMITS_BODY_TIMEOUT", "LIMITS_STALL_TIMEOUT", "LIMITS_IDLE_TIMEOUT"];
+        let times = times.into_iter().chain(["DRAIN_TIMEOUT"]);
+        times.fold(program, |program, name| program.env(&format!("BLUEBUCKET_{name}"), "1h"))
+    };
+    let (mut serving, client, bucket) = serve(&backend_endpoint(), patient).await;
     let (sent, stored) = (noise(64 * 1024), noise(8 * MIB));
     client.put(&path(&bucket, "stored")).body(&stored).ok().await;
     let (mut uploads, mut downloads) = (Vec::new(), Vec::new());

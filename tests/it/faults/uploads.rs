@@ -93,6 +93,28 @@ async fn f18_a_complete_takes_over_from_one_that_is_gone() {
     check(&client, &upload.at, &whole).await;
 }
 
+/// A part that comes while its upload is completed changes nothing of what is completed.
+#[tokio::test]
+async fn f17_a_part_that_comes_during_the_complete_is_not_in_the_object() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let direct_gateway = gateway.replica().await;
+    let direct = direct_gateway.client(ALICE);
+    let upload = create(&client, &bucket, "k").await;
+    let one = noise(MIN);
+    let parts = [upload.put(&client, 1, &one).await, upload.put(&client, 2, b"value").await];
+    let gate = Gate::new();
+    let commit = Rule::new(Action::Hold(gate.clone())).method(Method::PUT).comp("blocklist");
+    proxy.rule(commit.times(1)).await;
+    let complete = spawn(upload.complete(&client, &parts).send());
+    gate.arrived().await;
+    let late = upload.part(&direct, 2).body("other").send().await;
+    assert!(matches!(late.status, 200 | 404), "{late:?}");
+    gate.open();
+    let done = complete.await.unwrap().expect_success().xml();
+    assert_eq!(done.at("ETag"), composite(&[&one, b"value"]));
+    check(&client, &upload.at, &[&one[..], b"value"].concat()).await;
+}
+
 /// F25: copies are answered when they are done; one that fails, or whose source changes under it, leaves
 /// the destination as it was.
 #[tokio::test]

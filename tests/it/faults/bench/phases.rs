@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 
@@ -39,6 +39,8 @@ async fn work(
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicU64::new(0));
     let clients = (1..=CLIENTS).map(|number| {
+        // Who asks again may wait for minutes: the others go on.
+        let persistence = if number == 1 { persistence } else { Persistence::GiveUp };
         let mut worker = Worker::new(world, number, seed, persistence);
         let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
         spawn(async move {
@@ -102,23 +104,24 @@ async fn suffered(world: &World, figures: &mut Vec<(String, u64)>) -> u64 {
 }
 
 /// All kinds of requests while every third question to Azure goes wrong, until so many requests have
-/// met a fault.
+/// met a fault, or until it has lasted for so long.
 pub(super) async fn storm(
     world: &Arc<World>,
     seed: u64,
-    faulted: u64,
+    (faulted, most): (u64, Duration),
     persistence: Persistence,
 ) -> Report {
     prepare(world, seed).await;
     for (number, slot) in (0..).zip(&world.slots) {
         slot.proxy.weather(seed + number, weather::storm).await;
     }
+    let begun = Instant::now();
     let enough = async |_| {
         let mut sum = 0;
         for slot in &world.slots {
             sum += slot.proxy.faulted().await;
         }
-        sum >= faulted
+        sum >= faulted || begun.elapsed() >= most
     };
     let tally = work(world, seed, persistence, enough).await;
     let mut figures = Vec::new();

@@ -98,7 +98,8 @@ impl Worker {
 
     fn fault(&mut self, what: &str, at: usize, detail: &dyn std::fmt::Debug) {
         let Own { key, .. } = &self.own[at];
-        let told = format!("{what}: {key}: {detail:?}; it may be {:?}", self.own[at]);
+        let may_be: Vec<_> = self.own[at].may_be().collect();
+        let told = format!("{what}: {key}: {detail:?}; it may be {may_be:?}");
         self.tally.fault(told);
     }
 
