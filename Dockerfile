@@ -34,13 +34,16 @@ RUN apt-get update \
 WORKDIR /source
 # The dependencies first, in a layer that a change of ours leaves alone.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/it \
-    && touch src/lib.rs tests/it/main.rs \
-    && echo 'fn main() {}' > src/main.rs \
-    && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl"
+# Of the other members of the workspace only the manifests are read.
+COPY bench/Cargo.toml bench/
+COPY strict-azure/Cargo.toml strict-azure/
+RUN mkdir -p src tests/it bench/src strict-azure/src \
+    && touch src/lib.rs tests/it/main.rs strict-azure/src/lib.rs \
+    && echo 'fn main() {}' | tee bench/src/main.rs > src/main.rs \
+    && cargo build --release --locked --package bluebucket --target "$(uname -m)-unknown-linux-musl"
 COPY src src
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" \
+    && cargo build --release --locked --package bluebucket --target "$(uname -m)-unknown-linux-musl" \
     && cp "target/$(uname -m)-unknown-linux-musl/release/bluebucket" /bluebucket
 
 FROM scratch AS gateway
