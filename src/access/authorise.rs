@@ -95,6 +95,8 @@ pub struct Thing<'a> {
     pub acl: Option<&'a Acl>,
     /// Its tags.
     pub tags: &'a [(String, String)],
+    /// It is the caller's own, whoever that is: somebody without credentials is about to write it.
+    pub own: bool,
 }
 
 /// What there is to know of a bucket before something is done to it.
@@ -398,7 +400,7 @@ impl<'a> Case<'a> {
             return Truth::False;
         };
         let Some(thing) = self.thing else { return Truth::Unknown };
-        let owns = self.owns(thing.owner.or(self.standing.owner));
+        let owns = thing.own || self.owns(thing.owner.or(self.standing.owner));
         let gives = match thing.acl {
             None => owns,
             Some(acl) => {

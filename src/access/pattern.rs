@@ -39,13 +39,13 @@ pub(super) fn may_begin(glob: &[u8], start: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
     use super::{matches, may_begin};
 
     /// As it is defined.
-    pub(crate) fn slowly(glob: &[u8], text: &[u8]) -> bool {
+    pub(in crate::access) fn slowly(glob: &[u8], text: &[u8]) -> bool {
         match (glob.split_first(), text.split_first()) {
             (None, None) => true,
             (Some((b'*', rest)), _) => (0..=text.len()).any(|taken| slowly(rest, &text[taken..])),

@@ -76,7 +76,7 @@ pub use properties::{BlobHeaders, BlobKind, ContainerProperties, Metadata, Prope
 pub use settings::{Clock, Observer, RetrySettings, WireSettings};
 pub use source::Source;
 pub use store::{BlobStore, SetupError};
-pub use tally::Tally;
+pub use tally::{Attempt, Tally};
 pub use transport::check_ca_file;
 
 /// The version of Azure's REST API that is spoken: the first that lists from a name on (`startFrom`).

@@ -23,6 +23,7 @@ use super::deadline::Progress;
 use super::error::{BlobError, Kind};
 use super::signer::ToSign;
 use super::store::BlobStore;
+use super::tally::Attempt;
 use super::{API_VERSION, dates, encoding, headers, retry, tally};
 
 /// An answer without use is read so far that its connection can be used again.
@@ -105,9 +106,11 @@ impl BlobStore {
         let request = self.request(call, Arc::clone(&progress)).await?;
         let begun = Instant::now();
         let sent = self.exchange(call, request, &progress).await;
-        tally::attempt(number, begun.elapsed(), sent.as_ref().ok().map(Response::headers));
+        let status = sent.as_ref().ok().map(|answer| answer.status().as_u16());
+        let (op, elapsed) = (call.op, begun.elapsed());
+        let attempt = Attempt { op, number, begun: begun.into_std(), elapsed, status };
+        tally::count(attempt, sent.as_ref().ok().map(Response::headers));
         if let Some(observer) = &self.observer {
-            let status = sent.as_ref().ok().map(|answer| answer.status().as_u16());
             observer.request(call.op, status, begun.elapsed(), number);
         }
         let answer = sent.map_err(|error| harmless(error, call.effect))?;

@@ -23,6 +23,7 @@ use crate::s3::{Error, headers as names, xml};
 use crate::server::access_log::{self, AccessLog};
 use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
 use crate::server::recent::Fault;
+use crate::server::traces::{Context as TraceContext, Span, Traces};
 
 /// What is written down of a request whose client left before there was an answer; no client sees it.
 const CLIENT_GONE: u16 = 499;
@@ -58,6 +59,15 @@ pub fn identify(headers: &mut HeaderMap, id: &str) {
     headers.insert(header::SERVER, HeaderValue::from_static("bluebucket"));
 }
 
+/// The trace that a request is.
+#[derive(Debug)]
+struct Trace {
+    traces: Traces,
+    context: TraceContext,
+    /// Nanoseconds since 1970.
+    begun: i128,
+}
+
 /// What was seen of a request; written down when its answer has ended.
 #[derive(Debug)]
 pub struct Seen {
@@ -88,6 +98,7 @@ pub struct Seen {
     first_byte: Option<Duration>,
     tally: Arc<Tally>,
     line: Option<(AccessLog, access_log::Head)>,
+    trace: Option<Trace>,
     metrics: Metrics,
     _in_flight: Open,
     permit: Option<OwnedSemaphorePermit>,
@@ -118,6 +129,7 @@ impl Seen {
             first_byte: None,
             tally: Arc::default(),
             line: None,
+            trace: None,
             _in_flight: metrics.in_flight(),
             metrics,
             permit: None,
@@ -137,6 +149,15 @@ impl Seen {
     /// Where it comes from.
     pub fn comes_over(&mut self, connection: Connection) {
         self.from = connection;
+    }
+
+    /// A span is sent of it, too, if it is one of those that are traced.
+    pub fn trace_by(&mut self, traces: &Traces, head: &Parts, now: OffsetDateTime) {
+        if let Some(context) = traces.begin(&head.headers) {
+            self.tally = Arc::new(Tally::keeping());
+            let begun = now.unix_timestamp_nanos();
+            self.trace = Some(Trace { traces: traces.clone(), context, begun });
+        }
     }
 
     /// A line of the access log is written of it, too.
@@ -222,6 +243,41 @@ impl Seen {
         );
     }
 
+    fn send_trace(&self, status: u16) {
+        let Some(Trace { traces, context, begun }) = &self.trace else { return };
+        let calls = self.tally.calls();
+        let below = calls.iter().map(|call| {
+            let after = call.begun.saturating_duration_since(self.started).as_nanos();
+            Span {
+                name: format!("Azure {}", call.op),
+                begun: begun.saturating_add(i128::try_from(after).unwrap_or_default()),
+                elapsed: call.elapsed,
+                failed: call.status.is_none_or(|status| status >= 500),
+                attributes: vec![
+                    ("azure.operation", call.op.into()),
+                    ("azure.attempt", call.number.into()),
+                    ("http.response.status_code", call.status.unwrap_or_default().into()),
+                ],
+            }
+        });
+        let text = |text: Option<&str>| text.unwrap_or_default().into();
+        let request = Span {
+            name: self.op().to_owned(),
+            begun: *begun,
+            elapsed: self.elapsed(),
+            failed: self.cut || status >= 500,
+            attributes: vec![
+                ("http.request.method", self.method.as_str().into()),
+                ("http.response.status_code", status.into()),
+                ("aws.request_id", self.id.as_str().into()),
+                ("aws.s3.bucket", text(self.bucket.as_deref())),
+                ("error.type", text(self.code)),
+                ("http.response.body.size", self.sent.into()),
+            ],
+        };
+        traces.end(*context, request, below);
+    }
+
     fn write_line(&self, status: u16) {
         let Some((log, head)) = &self.line else { return };
         let total = self.elapsed();
@@ -281,9 +337,10 @@ impl Drop for Seen {
         }
         if self.cut || status >= 500 {
             let id = self.id.clone();
-            self.metrics.fault(Fault { id, op, status, code: self.code, at: Instant::now() });
+            self.metrics.fault(&Fault { id, op, status, code: self.code, at: Instant::now() });
         }
         self.write_line(status);
+        self.send_trace(status);
         self.audit(status);
         tracing::info!(
             id = self.id,

@@ -21,6 +21,7 @@ use crate::server::exchange::{Exchange, probed};
 use crate::server::health::Health;
 use crate::server::output::{complain, say};
 use crate::server::reload::{Apply, Reloader};
+use crate::server::traces::{self, Exporter};
 use crate::server::{
     Metrics, Parts, Server, Shutdown, Signals, check, dev, healthcheck, presign, router, stores,
     telemetry, tls, wiring,
@@ -165,6 +166,7 @@ pub struct Running {
     parts: Parts,
     handler: axum::Router,
     reloader: Reloader,
+    exporter: Option<Exporter>,
     signals: Signals,
     gateway: Arc<Gateway>,
 }
@@ -188,6 +190,11 @@ impl Running {
         if let Some(path) = &config.access_log {
             front.access_log = Some(AccessLog::open(path, metrics.clone())?);
         }
+        let traces = config.traces.clone().map(traces::open).transpose()?;
+        let exporter = traces.map(|(traces, exporter)| {
+            front.traces = Some(traces);
+            exporter
+        });
         let handler = router::service(front);
         metrics.begun(now_seconds(), config.limits.memory_bytes);
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
@@ -207,7 +214,7 @@ impl Running {
         let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
-        Ok(Self { server, parts, handler, reloader, signals, gateway })
+        Ok(Self { server, parts, handler, reloader, exporter, signals, gateway })
     }
 
     /// The ports.
@@ -222,18 +229,30 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader, signals, gateway } = self;
+        let Self { server, parts, handler, reloader, signals, gateway, mut exporter } = self;
         let lifecycle = lifecycle(Arc::clone(&gateway), &parts, &shutdown);
         let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
         tracing::info!(%s3, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
-        tokio::select! {
-            () = server.run(handler, parts, shutdown.clone()) => Ok(()),
+        let exporting = async {
+            match &mut exporter {
+                Some(exporter) => exporter.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            () = Box::pin(server.run(handler, parts, shutdown.clone())) => Ok(()),
             () = signals.follow(shutdown) => Ok(()),
             failed = reloader.follow() => failed.map_err(Failure::from),
             () = janitor => Ok(()),
             () = lifecycle => Ok(()),
+            // It ends when nobody can send to it any more, which is when the server has ended.
+            () = exporting => Ok(()),
+        };
+        if let Some(mut exporter) = exporter {
+            exporter.flush().await;
         }
+        ended
     }
 }
 

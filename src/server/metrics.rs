@@ -165,7 +165,7 @@ impl Metrics {
     }
 
     /// A request ended badly, by no fault of its client.
-    pub fn fault(&self, fault: Fault) {
+    pub fn fault(&self, fault: &Fault) {
         self.0.recent.fault(fault);
     }
 

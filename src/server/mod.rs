@@ -35,6 +35,7 @@ pub mod stores;
 mod streams;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 pub mod wiring;
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Recent {
     }
 
     /// A request has ended badly.
-    pub fn fault(&self, fault: Fault) {
+    pub fn fault(&self, fault: &Fault) {
         self.faults.rcu(|known| {
             let kept = known.iter().take(FAULTS_MAX - 1).cloned();
             std::iter::once(fault.clone()).chain(kept).collect::<Vec<_>>()
@@ -172,7 +172,7 @@ mod tests {
         for number in 0..50 {
             let id = number.to_string();
             let at = Instant::now();
-            recent.fault(Fault { id, op: "GetObject", status: 503, code: Some("SlowDown"), at });
+            recent.fault(&Fault { id, op: "GetObject", status: 503, code: Some("SlowDown"), at });
         }
         let ids: Vec<_> = recent.faults().iter().map(|fault| fault.id.clone()).collect();
         assert_eq!((ids.len(), ids[0].as_str(), ids[19].as_str()), (20, "49", "30"));

@@ -38,6 +38,7 @@ use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
 use crate::server::origin;
+use crate::server::traces::Traces;
 
 /// What the S3 port needs to know.
 pub struct Front {
@@ -51,6 +52,8 @@ pub struct Front {
     pub metrics: Metrics,
     /// Whether the process is of use.
     pub health: Health,
+    /// Where a span for each request goes.
+    pub traces: Option<Traces>,
     /// Where a line for each request goes, besides the log.
     pub access_log: Option<AccessLog>,
     /// Whose word for whom they pass on counts.
@@ -109,6 +112,9 @@ async fn handle(
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
     let connection = origin::of(&head, &hall.front.trusted_proxies);
     seen.comes_over(connection);
+    if let Some(traces) = &hall.front.traces {
+        seen.trace_by(traces, &head, now);
+    }
     if let Some(log) = &hall.front.access_log {
         seen.write_to(log, &head, now);
     }

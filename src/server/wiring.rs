@@ -63,6 +63,7 @@ pub fn front(config: &Config, gateway: Arc<Gateway>, metrics: Metrics, health: H
         domains: Domains::new(config.domains.iter().cloned()),
         metrics,
         health,
+        traces: None,
         access_log: None,
         trusted_proxies: config.trusted_proxies.clone(),
         max_in_flight: config.limits.max_in_flight,

@@ -16,6 +16,7 @@
     reason = "a test fails by panicking, and is a table of cases rather than a piece of the product"
 )]
 
+mod access;
 mod alias;
 mod auth;
 mod buckets;
@@ -61,3 +62,4 @@ mod strict;
 mod tags;
 mod tidy;
 mod told;
+mod traces;

@@ -123,6 +123,32 @@ async fn documents_add_one_request_to_a_cold_cache() {
     }
 }
 
+/// An owner's read is one request, whatever the bucket has been told; one that the object's own ACL
+/// has to allow is two.
+#[tokio::test]
+async fn a_read_is_judged_by_its_own_answer() {
+    let (proxy, _gateway, client, bucket) = stand().await;
+    let at = path(&bucket, "warm");
+    let told =
+        |kind: &str, text: &str| client.put(&format!("/{bucket}")).query(kind, "").body(text);
+    let policy = format!(
+        r#"{{"Statement":{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::{bucket}/w*"}}}}"#
+    );
+    told("policy", &policy).ok().await;
+    client.put(&path(&bucket, "public")).header("x-amz-acl", "public-read").body("v").ok().await;
+    client.get(&at).ok().await;
+    for (client, key, want) in [
+        (client.clone(), "warm", &["GET"][..]),
+        (client.clone(), "public", &["GET"]),
+        (client.anonymous(), "warm", &["GET"]),
+        (client.anonymous(), "public", &["HEAD", "GET"]),
+    ] {
+        asked(&proxy).await;
+        client.get(&path(&bucket, key)).ok().await;
+        assert_eq!(asked(&proxy).await, want, "{key}");
+    }
+}
+
 #[tokio::test]
 async fn a_large_put_is_its_blocks_and_one_commit() {
     let (proxy, _gateway, client, bucket) = stand().await;

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::access::{
-    Action, BucketPolicy, Caller, Circumstances, Connection, Directory, Door, NewKey, NewUser,
-    Question, Resource, Role, Rules, Signature, Standing, Thing, settle,
+    Action, BucketPolicy, Caller, Circumstances, Connection, Directory, Door, Level, NewKey,
+    NewUser, Question, Resource, Role, Rules, Signature, Standing, Thing, settle,
 };
 use crate::s3::Code;
 use crate::s3::auth::AccessKeyId;
@@ -89,10 +89,10 @@ fn allowed(policy: &Value, who: &str, action: Action, key: &str, comes: &Comes) 
     let policy = policy.unwrap_or_else(|error| panic!("{error}"));
     let rules = Rules { policy: Some(policy.into()), ..Rules::default() };
     let caller = caller(who).asking(comes.circumstances());
-    let resource = match action {
-        Action::ListBucket => Resource::Listing(&photos, ""),
-        Action::GetBucketLocation => Resource::Bucket(&photos),
-        _ => Resource::Object(&photos, &key),
+    let resource = match action.level() {
+        Level::Listing => Resource::Listing(&photos, ""),
+        Level::Object => Resource::Object(&photos, &key),
+        Level::Bucket | Level::Service => Resource::Bucket(&photos),
     };
     let tags: Vec<_> =
         comes.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -219,6 +219,7 @@ fn elements_say_who_what_and_on_what() {
 
 /// A condition, a request for which it holds, and one for which it does not.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a row of a table")]
 fn condition(operator: &str, key: &str, value: Value, yes: Comes, no: Comes) {
     let statement = json!({ "Condition": { operator: { key: value } } });
     let read = |comes, about| ("bob", Action::GetObject, "a", comes, about);

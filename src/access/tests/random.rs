@@ -10,8 +10,8 @@ use time::macros::datetime;
 
 use super::policies::{caller, users};
 use crate::access::{
-    Acl, Action, BucketPolicy, Circumstances, Connection, Outcome, Ownership, PublicAccessBlock,
-    Question, Resource, Rules, Standing, Thing, authorise, settle,
+    Acl, Action, BucketPolicy, Circumstances, Connection, Level, Outcome, Ownership,
+    PublicAccessBlock, Question, Resource, Rules, Standing, Thing, authorise, settle,
 };
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::query::Query;
@@ -29,6 +29,7 @@ const ACTIONS: [(Action, &str); 8] = [
 
 /// All that a decision rests on, as plain texts.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct World {
     policy: Option<Value>,
     bucket_acl: Option<&'static str>,
@@ -162,15 +163,16 @@ fn asked(world: &World) -> (Option<bool>, bool) {
         Circumstances::read(&headers, &Query::default(), Connection::default(), None, now);
     let caller = caller(world.who).asking(circumstances);
     let (action, _) = ACTIONS[world.action];
-    let resource = match action {
-        Action::ListBucket => Resource::Listing(&photos, ""),
-        Action::GetBucketAcl | Action::PutBucketPolicy => Resource::Bucket(&photos),
-        _ => Resource::Object(&photos, &key),
+    let resource = match action.level() {
+        Level::Listing => Resource::Listing(&photos, ""),
+        Level::Object => Resource::Object(&photos, &key),
+        Level::Bucket | Level::Service => Resource::Bucket(&photos),
     };
     let standing = Standing { owner: Some("ann"), rules: Some(&rules), ..Standing::default() };
     let tags = if world.tagged { vec![("team".to_owned(), "red".to_owned())] } else { Vec::new() };
     let object_acl = acl(world.object_acl);
-    let thing = Thing { owner: world.object_owner, acl: object_acl.as_ref(), tags: &tags };
+    let thing =
+        Thing { owner: world.object_owner, acl: object_acl.as_ref(), tags: &tags, own: false };
     let question = Question { caller: &caller, action, resource };
     let before = match authorise(&question, &standing) {
         Ok(Outcome::Granted(_)) => Some(true),
@@ -182,12 +184,7 @@ fn asked(world: &World) -> (Option<bool>, bool) {
 
 /// Does the text match, as IAM's guide says?
 fn like(glob: &str, text: &str) -> bool {
-    match glob.chars().next() {
-        None => text.is_empty(),
-        Some('*') => (0..=text.len()).any(|at| like(&glob[1..], &text[at..])),
-        Some('?') => !text.is_empty() && like(&glob[1..], &text[1..]),
-        Some(c) => text.starts_with(c) && like(&glob[1..], &text[1..]),
-    }
+    super::super::pattern::tests::slowly(glob.as_bytes(), text.as_bytes())
 }
 
 fn any_like(globs: &Value, text: &str) -> bool {
@@ -306,15 +303,16 @@ fn naive(world: &World) -> bool {
         None => owns,
         Some(_) => naive_acl(world, world.object_acl, needed) || (owns && needed != "READ"),
     };
-    match action {
-        Action::ListBucket => on_bucket("READ"),
-        Action::PutObject => on_bucket("WRITE"),
-        Action::GetBucketAcl => on_bucket("READ_ACP"),
-        Action::DeleteObject => on_bucket("WRITE") && owns && world.object_owner.is_some(),
-        Action::GetObject => on_object("READ"),
-        Action::GetObjectAcl => on_object("READ_ACP"),
-        Action::PutObjectAcl => on_object("WRITE_ACP"),
-        _ => false,
+    match ACTIONS[world.action].1 {
+        "s3:ListBucket" => on_bucket("READ"),
+        "s3:PutObject" => on_bucket("WRITE"),
+        "s3:GetBucketAcl" => on_bucket("READ_ACP"),
+        "s3:DeleteObject" => on_bucket("WRITE") && owns && world.object_owner.is_some(),
+        "s3:GetObject" => on_object("READ"),
+        "s3:GetObjectAcl" => on_object("READ_ACP"),
+        "s3:PutObjectAcl" => on_object("WRITE_ACP"),
+        "s3:PutBucketPolicy" => false,
+        other => panic!("{other} is not asked about here"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode, header};
 
-use crate::access::{Acl, Action, Of, Ownership};
+use crate::access::{self, Acl, Action, Of, Ownership, Question, Resource, Standing};
 use crate::azure::{BlobError, BlobStore, Kind, Metadata};
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::errors;
@@ -14,6 +14,7 @@ use crate::ops::documents::{self, Draft};
 use crate::ops::facts::with_container_lease;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl::asked_for;
+use crate::ops::open::target_bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::names::BucketName;
 use crate::s3::xml;
@@ -76,6 +77,19 @@ impl Told {
         let acl = acl.filter(|acl| !acl.is_private(owner));
         if acl.is_some() && ownership == Some(Ownership::BucketOwnerEnforced) {
             return Err(Error::new(Code::InvalidBucketAclWithObjectOwnership));
+        }
+        // What comes with a bucket needs the rights that it would need afterwards:
+        // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>.
+        for (said, action) in [
+            (acl.is_some(), Action::PutBucketAcl),
+            (ownership.is_some(), Action::PutBucketOwnershipControls),
+        ] {
+            if said {
+                let resource = Resource::Bucket(target_bucket(request)?);
+                let standing = Standing { owner: Some(owner), ..Standing::default() };
+                let question = Question { caller: &request.caller, action, resource };
+                let _granted = access::permit(&question, &standing)?;
+            }
         }
         Ok(Self { ownership, acl })
     }

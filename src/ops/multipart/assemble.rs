@@ -174,7 +174,7 @@ impl Assembly<'_> {
                 let piece = Piece { part, index, first, last };
                 let id = ids.id(&piece, blocks.len())?;
                 let limit = usize::try_from(reserved.bytes()).unwrap_or(usize::MAX);
-                let bytes = self.read(&piece, limit).await?;
+                let bytes = self.read(&piece, limit).await.map_err(of_part)?;
                 self.store().put_block(&self.path(), &id, &bytes, bytes.crc64()).await?;
                 blocks.push(BlockRef::Uncommitted(id));
                 (first, index) = (last + 1, index + 1);
@@ -286,6 +286,18 @@ pub(super) fn is_gone(error: &BlobError) -> bool {
     let kind = error.kind();
     matches!(kind, Kind::SourceConditionNotMet)
         || (kind == Kind::CannotVerifySource && error.status() == Some(http::StatusCode::NOT_FOUND))
+}
+
+/// What a failure to read a part means: that it is gone or another one is nobody's condition, and says
+/// nothing of the object.
+fn of_part(error: BlobError) -> Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are what they are")]
+    match error.kind() {
+        Kind::NoSuchBlob | Kind::ConditionNotMet => {
+            Error::new(Code::InvalidPart).caused_by(error).into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Random bytes for the ids of one attempt.

@@ -35,16 +35,22 @@ pub(in crate::ops) fn of_write(
         (_, Some(writer)) => Some(writer.id()),
     };
     // What nobody owns is the one's who writes it, if anybody's.
-    let owner = owner.or_else(|| request.caller.id());
-    let text =
-        match asked_for(gateway, request, owner.unwrap_or_default(), Of::Object(bucket.owner()))? {
-            Some(_) if rules.has_no_acls() && !full_control => {
-                return Err(Error::new(Code::AccessControlListNotSupported));
-            }
-            Some(acl) => keep(&acl, owner.unwrap_or_default(), rules)?,
-            None => None,
-        };
-    Ok((owner.map(str::to_owned), text))
+    let owner = owner.or_else(|| request.caller.id()).map(str::to_owned);
+    let id = owner.as_deref().unwrap_or_default();
+    let Some(acl) = asked_for(gateway, request, id, Of::Object(bucket.owner()))? else {
+        return Ok((owner, None));
+    };
+    if rules.has_no_acls() && !full_control {
+        return Err(Error::new(Code::AccessControlListNotSupported));
+    }
+    let text = keep(&acl, id, rules)?;
+    if text.is_some() && !full_control {
+        // Who may write an object may not for that open it to everybody:
+        // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>.
+        let key = request.target.key().ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
+        bucket.allow_new(&request.caller, Action::PutObjectAcl, key, owner.as_deref())?;
+    }
+    Ok((owner, text))
 }
 
 /// The list that the headers of a request ask for: canned, or granted.

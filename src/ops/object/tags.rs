@@ -55,7 +55,15 @@ pub(in crate::ops) async fn put(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (mut request, document) = request.document(BYTES_MAX).await?;
-    let tags = Tags::read(&document, Limit::Object)?;
+    let tags = match Tags::read(&document, Limit::Object) {
+        Ok(tags) => tags,
+        Err(malformed) => {
+            // Who may not is told so first, whatever it sent.
+            let reader = gateway.open_reader(&request, Action::PutObjectTagging).await?;
+            reader.look(gateway).await?;
+            return Err(malformed);
+        }
+    };
     let pairs = tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     request.caller = request.caller.tagging(pairs);
     change(gateway, &request, Action::PutObjectTagging, &tags).await?;

@@ -285,7 +285,7 @@ fn target_object(request: &Request) -> Result<(&BucketName, &ObjectKey), Error> 
     }
 }
 
-fn target_bucket(request: &Request) -> Result<&BucketName, Error> {
+pub(in crate::ops) fn target_bucket(request: &Request) -> Result<&BucketName, Error> {
     request.target.bucket().ok_or_else(|| Error::new(Code::MethodNotAllowed))
 }
 

@@ -60,7 +60,8 @@ impl Place {
         let acl = object_acl(facts)?;
         let tags: Vec<_> =
             facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let thing = Thing { owner: facts.owner.as_deref(), acl: acl.as_ref(), tags: &tags };
+        let owner = facts.owner.as_deref();
+        let thing = Thing { owner, acl: acl.as_ref(), tags: &tags, ..Thing::default() };
         let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
         access::settle(&question, &self.standing(), &thing)
     }
@@ -157,18 +158,6 @@ impl Bucket {
         self.place.location.read_only
     }
 
-    /// May the caller do this to an object that it writes, and that will be `owner`'s?
-    pub(in crate::ops) fn allow_new(
-        &self,
-        caller: &Caller,
-        action: Action,
-        key: &ObjectKey,
-        owner: Option<&str>,
-    ) -> Result<(), Error> {
-        let facts = ObjectFacts { owner: owner.map(str::to_owned), ..ObjectFacts::default() };
-        self.place.settle(caller, action, key, &facts).map(|_granted| ())
-    }
-
     /// The configuration put it where it is.
     pub fn is_alias(&self) -> bool {
         self.place.location.alias
@@ -203,6 +192,20 @@ impl Bucket {
                 Err(Unseen::Azure(error)) => Err(errors::on_object(error, self.name(), key)),
             },
         }
+    }
+
+    /// May the caller do this to an object that it is about to make, and that will be `owner`'s?
+    pub(in crate::ops) fn allow_new(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        let thing = Thing { owner, own: caller.user().is_none(), ..Thing::default() };
+        let resource = Resource::Object(self.name(), key);
+        let question = Question { caller, action, resource };
+        access::settle(&question, &self.place.standing(), &thing).map(|_granted| ())
     }
 
     /// The blob of a key.

@@ -8,6 +8,7 @@ use crate::azure;
 use crate::server::config::accounts::{self, AccountConfig, RouteConfig};
 use crate::server::config::secret::{Environment, Notes};
 use crate::server::config::settings::Merged;
+use crate::server::config::traces;
 use crate::server::config::users::UserConfig;
 use crate::server::config::{Config, DrainConfig, Limits, LogConfig, TlsConfig, values};
 use crate::server::tls;
@@ -46,6 +47,7 @@ pub(super) fn assemble(
     let abandoned_after = settings.read("multipart.abandoned_after", notes, values::some_time);
     let sweep_every = settings.read("multipart.sweep_every", notes, values::some_time);
     let entra = entra(environment, notes);
+    let traces = traces::traces(environment, notes);
     let system_container = system_container?;
     let People { accounts, default_account, users, routes } = people;
     accounts::check_routes(&routes, &accounts, &system_container, &mut notes.faults);
@@ -67,6 +69,7 @@ pub(super) fn assemble(
         trusted_proxies,
         drain: drain?,
         log: log?,
+        traces,
         access_log,
         tls,
         azure_ca_file,

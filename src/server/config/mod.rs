@@ -14,6 +14,7 @@ mod pass_through;
 pub mod print;
 pub mod secret;
 pub mod settings;
+pub mod traces;
 pub mod users;
 pub mod values;
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use accounts::{AccountAccess, AccountConfig, CredentialConfig, RouteConfig};
 pub use fault::{Faults, Origin};
 pub use secret::{Environment, Secret};
+pub use traces::TraceConfig;
 pub use users::{KeyConfig, Role, StatementConfig, UserConfig};
 pub use values::{Cidr, LogFormat};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What is logged and how.
     pub log: LogConfig,
+    /// Where traces go, if the environment says so (`OTEL_*`).
+    pub traces: Option<TraceConfig>,
     /// The file of the access log, where one is wanted.
     pub access_log: Option<PathBuf>,
     /// TLS of the S3 port; none means plain HTTP.

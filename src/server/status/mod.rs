@@ -49,7 +49,7 @@ pub fn page(shown: &Shown<'_>) -> Result<String, fmt::Error> {
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <title>bluebucket</title>\n<link rel=\"icon\" href=\"data:,\">\n",
     );
-    write!(out, "<style>{STYLE}</style>\n</head>\n<body>\n")?;
+    writeln!(out, "<style>{STYLE}</style>\n</head>\n<body>")?;
     header(&mut out, shown)?;
     out.push_str("<main>\n");
     traffic(&mut out, shown)?;
@@ -77,10 +77,10 @@ fn header(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
         (false, _) => ("good", "ready".to_owned()),
     };
     let scheme = scheme(shown.config);
-    write!(
+    writeln!(
         out,
         "<header>\n<h1>bluebucket {}</h1>\n<span class=\"state {class}\">{state}</span>\n\
-         <span class=\"soft\">S3 port {scheme}://{} · region {} · up {}</span>\n</header>\n",
+         <span class=\"soft\">S3 port {scheme}://{} · region {} · up {}</span>\n</header>",
         env!("CARGO_PKG_VERSION"),
         shown.s3,
         escaped(&shown.config.region),
@@ -107,9 +107,9 @@ fn traffic(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
         if total_failed == 0 { "good" } else { "wrong" }
     )?;
     plot::bars(out, "Mean time of a request, each ten seconds", &mean, &none)?;
-    write!(
+    writeln!(
         out,
-        "<figcaption>{} ms a request on average</figcaption></figure>\n</div>\n<dl>\n",
+        "<figcaption>{} ms a request on average</figcaption></figure>\n</div>\n<dl>",
         all_milliseconds / total.max(1)
     )?;
     let (held, most) = shown.metrics.memory();
@@ -124,7 +124,7 @@ fn traffic(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
         ("Requests at once, at most", shown.config.limits.max_in_flight.to_string()),
         ("Users", shown.config.users.len().to_string()),
     ] {
-        write!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>\n")?;
+        writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")?;
     }
     out.push_str("</dl>\n</section>\n");
     Ok(())
@@ -143,7 +143,7 @@ fn accounts(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
             Err(cause) => ("wrong", format!("does not answer: {}", escaped(cause))),
         };
         let account = escaped(account);
-        write!(out, "<tr><td>{account}{default}</td><td class=\"{class}\">{state}</td></tr>\n")?;
+        writeln!(out, "<tr><td>{account}{default}</td><td class=\"{class}\">{state}</td></tr>")?;
     }
     out.push_str("</tbody>\n</table></div>\n</section>\n");
     Ok(())
@@ -157,9 +157,9 @@ fn routes(out: &mut String, config: &Config) -> fmt::Result {
     );
     let default = config.default_account.as_deref().unwrap_or("–");
     for route in &config.routes {
-        write!(
+        writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escaped(&route.name),
             escaped(route.account.as_deref().unwrap_or(default)),
             escaped(route.container.as_deref().unwrap_or("of the bucket's name")),
@@ -168,10 +168,10 @@ fn routes(out: &mut String, config: &Config) -> fmt::Result {
         )?;
     }
     let default = escaped(default);
-    write!(
+    writeln!(
         out,
         "<tr><td>all others</td><td>{default}</td><td>of the bucket&#39;s name</td><td></td>\
-         <td>allowed</td></tr>\n</tbody>\n</table></div>\n</section>\n"
+         <td>allowed</td></tr>\n</tbody>\n</table></div>\n</section>"
     )
 }
 
@@ -188,10 +188,10 @@ fn faults(out: &mut String, faults: &[Fault]) -> fmt::Result {
     );
     for Fault { id, op, status, code, at } in faults {
         let (id, code, ago) = (escaped(id), code.unwrap_or("–"), span(at.elapsed()));
-        write!(
+        writeln!(
             out,
             "<tr><td><code>{id}</code></td><td>{op}</td><td>{status}</td><td>{code}</td>\
-             <td>{ago}</td></tr>\n"
+             <td>{ago}</td></tr>"
         )?;
     }
     out.push_str("</tbody>\n</table></div>\n</section>\n");
@@ -207,7 +207,7 @@ fn recipes(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
     for (place, recipe) in clients::recipes(&endpoint, &shown.config.region).iter().enumerate() {
         let open = if place == 0 { " open" } else { "" };
         let (client, text) = (recipe.client, escaped(&recipe.text));
-        write!(out, "<details{open}><summary>{client}</summary><pre>{text}</pre></details>\n")?;
+        writeln!(out, "<details{open}><summary>{client}</summary><pre>{text}</pre></details>")?;
     }
     out.push_str("</section>\n");
     Ok(())
