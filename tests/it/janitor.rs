@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use strict_azure::{Action, Fault, Gate, Operation, Seed, StrictAzure};
 
 use crate::buckets::bucket;
@@ -175,8 +176,8 @@ async fn one_gateway_sweeps_and_another_takes_over_where_it_stopped() {
     counted(&second, "bluebucket_sweeps_total{result=\"elsewhere\"} 2").await;
     assert!(stand.names().contains(&names[1]), "only one of them works");
     let calls = proxy.calls().await;
-    // The other one asks for its turn, and whether the account is well; nothing else.
-    let idle = |call: &Call| call.comp == "lease" || call.restype == "account";
+    // The other one asks for its turn. It reads for its metrics, and changes nothing.
+    let idle = |call: &Call| call.comp == "lease" || call.method == Method::GET;
     assert!(calls.iter().all(idle), "{calls:?}");
     // It is gone without a word; its lease runs out.
     drop(first);
@@ -184,7 +185,7 @@ async fn one_gateway_sweeps_and_another_takes_over_where_it_stopped() {
     counted(&second, "bluebucket_sweeps_total{result=\"ok\"} 1").await;
     assert!(!stand.names().contains(&names[1]), "{:?}", stand.names());
     let calls = proxy.calls().await;
-    let listed = calls.iter().find(|call| call.comp == "list").expect("it lists");
-    assert!(listed.query.contains("startFrom=up%2F000000000000000000000001%2F"), "{listed:?}");
+    let from = "startFrom=up%2F000000000000000000000001%2F";
+    assert!(calls.iter().any(|call| call.query.contains(from)), "{calls:?}");
     gate.open();
 }
