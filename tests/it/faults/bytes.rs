@@ -72,7 +72,7 @@ async fn f33_bodies_around_the_size_of_a_block_are_exact() {
 
 /// F33: around 4 GiB, where 32 bits end, and the most that one PUT may have.
 #[tokio::test]
-#[ignore = "moves 17 GiB"]
+#[ignore = "moves 17 GiB, which takes many minutes; bodies around the size of a block are always tested"]
 async fn f33_the_largest_bodies_of_one_put() {
     let azure = strict_with(|options| *options = options.clone().lengths_only());
     let gateway = Gateway::with(|settings| settings.azure = azure.endpoint()).await;

@@ -109,7 +109,7 @@ async fn ask(client: Client, at: String, until: Instant, counts: Arc<[AtomicU64;
 /// Issue 5, d: 32 in flight over a backend of 20 ms, alone and at five times the load. A measurement:
 /// what it says is about the machine, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
+#[ignore = "measures this machine, and other tests beside it would change the figures"]
 async fn goodput_at_five_times_the_load() {
     const IN_FLIGHT: usize = 32;
     let azure = strict_with(|options| options.behaviour.delay = Duration::from_millis(20));

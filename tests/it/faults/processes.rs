@@ -208,7 +208,7 @@ async fn f40_aborted_requests_leave_nothing_behind() {
 
 /// As many as the issue says.
 #[tokio::test]
-#[ignore = "takes minutes; the short form runs always"]
+#[ignore = "ten thousand requests take minutes; the short form always runs"]
 async fn f40_ten_thousand_aborted_requests_leave_nothing_behind() {
     aborted(10_000).await;
 }

@@ -135,7 +135,7 @@ async fn f08_no_flipped_byte_is_committed() {
 
 /// The long run: what issue it answers, and how long it takes, is in CONTRIBUTING.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes an hour; CONTRIBUTING.md says how to run it"]
+#[ignore = "takes an hour; the short form always runs, docs/faults.md says how to run this one"]
 async fn long_run() {
     let size = Size {
         faulted: number("FAULTS_FAULTED", 100_000),
