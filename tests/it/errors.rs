@@ -166,7 +166,7 @@ async fn every_operation_that_is_not_built_is_refused_by_name() {
     let (_gateway, client, bucket) = stand().await;
     let at = path(&bucket, "k");
     client.put(&at).header("x-amz-meta-a", "1").body("old").ok().await;
-    let mut refused = 0;
+    let mut refused = Vec::new();
     for Meant { operation, request } in every_operation(&client, &bucket) {
         if operation.support() == Support::Answered {
             continue;
@@ -176,9 +176,12 @@ async fn every_operation_that_is_not_built_is_refused_by_name() {
         assert!(error.at("Message").contains(operation.name()), "{operation:?}: {error:?}");
         let read = client.get(&at).ok().await;
         assert_eq!((read.text().as_str(), read.at("x-amz-meta-a")), ("old", "1"), "{operation:?}");
-        refused += 1;
+        refused.push(operation);
     }
-    assert!(refused > 30, "{refused} of {}", Op::ALL.len());
+    let unbuilt = Op::ALL.iter().filter(|operation| operation.support() == Support::Refused);
+    let missed: Vec<_> = unbuilt.filter(|operation| !refused.contains(operation)).collect();
+    // That one is asked of an endpoint of its own, which is none of a bucket's.
+    assert_eq!(missed, [&Op::WriteGetObjectResponse], "no request means these");
     client.head(&format!("/{bucket}")).ok().await;
 }
 

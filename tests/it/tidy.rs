@@ -149,6 +149,9 @@ fn the_readme_lists_the_operations_as_they_are() {
         "README.md lacks {missing:?} and has {foreign:?}"
     );
     assert_eq!(told, known, "the same order, and none twice");
+    let answered = known.iter().filter(|(_, support)| *support == "answered").count();
+    let sentence = format!("{answered} operations are answered");
+    assert!(read("README.md").contains(&sentence), "README.md should say {sentence:?}");
 }
 
 #[test]
