@@ -24,7 +24,7 @@ impl Fort {
     }
 
     async fn with(change: impl FnOnce(&mut crate::harness::gateway::Settings)) -> Self {
-        let proxy = Proxy::to_azurite().await;
+        let proxy = Proxy::to_backend().await;
         let gateway = Gateway::with(|settings| {
             settings.azure = proxy.endpoint();
             // What is asked of Azure is counted; a bucket that expires would be asked for again.

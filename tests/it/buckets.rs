@@ -70,7 +70,7 @@ async fn a_bucket_that_holds_something_stays() {
 /// C53
 #[tokio::test]
 async fn c53_names_that_no_bucket_has_are_refused_and_reach_nothing() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.admin();
     bucket(&client).await;
@@ -319,7 +319,7 @@ async fn a_container_of_a_tool_gets_its_owner_from_an_admin() {
 /// the deletion is lost. This is the window: one request.
 #[tokio::test]
 async fn an_object_that_comes_before_the_last_look_keeps_its_bucket() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let name = bucket(&client).await;
@@ -357,7 +357,7 @@ async fn an_object_that_comes_before_the_last_look_keeps_its_bucket() {
 /// nothing else, so only a write that falls between these two is lost with the bucket.
 #[tokio::test]
 async fn the_window_of_a_bucket_deletion_is_one_request_wide() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let name = bucket(&client).await;
@@ -374,7 +374,7 @@ async fn the_window_of_a_bucket_deletion_is_one_request_wide() {
 /// A deleted container is in Azure's way for a while; clients retry a 503.
 #[tokio::test]
 async fn a_container_that_is_being_deleted_is_slow_down() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let name = bucket(&client).await;

@@ -174,7 +174,7 @@ async fn a_record_of_a_newer_release_is_refused() {
 /// The answer of the write is lost, its effect is not: the client is told the truth.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let name = bucket(&client).await;

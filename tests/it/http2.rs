@@ -306,7 +306,7 @@ async fn a_new_certificate_does_not_disturb_http2() {
 /// A drain lets go of the connection, and finishes what is open on it.
 #[tokio::test]
 async fn a_drain_finishes_the_streams_that_are_open() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let bucket = bucket(&client).await;

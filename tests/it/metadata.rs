@@ -222,7 +222,7 @@ async fn c36_aws_chunked_is_not_stored_as_an_encoding() {
 /// C47: headers of the backend are no way past the gateway.
 #[tokio::test]
 async fn c47_azures_own_headers_do_not_pass() {
-    let proxy = crate::harness::Proxy::to_azurite().await;
+    let proxy = crate::harness::Proxy::to_backend().await;
     let gateway = crate::harness::Gateway::behind(&proxy).await;
     let client = gateway.client(crate::harness::gateway::ALICE);
     let bucket = crate::buckets::bucket(&client).await;

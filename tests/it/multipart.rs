@@ -506,7 +506,7 @@ async fn a_complete_obeys_its_conditions() {
 /// F16: the blocks are discarded by a plain write in between; the parts are still there.
 #[tokio::test]
 async fn f16_a_write_between_blocks_and_list_makes_complete_begin_again() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let bucket = bucket(&client).await;
@@ -522,7 +522,7 @@ async fn f16_a_write_between_blocks_and_list_makes_complete_begin_again() {
 /// F18: Azure has done it, and its answer is lost.
 #[tokio::test]
 async fn f18_a_lost_answer_of_the_commit_is_a_success() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let bucket = bucket(&client).await;
@@ -538,7 +538,7 @@ async fn f18_a_lost_answer_of_the_commit_is_a_success() {
 /// The client hangs up; the Complete goes on.
 #[tokio::test]
 async fn a_complete_goes_on_without_its_client() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let bucket = bucket(&client).await;

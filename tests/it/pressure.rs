@@ -57,7 +57,7 @@ async fn f39_slow_writers_leave_room_and_all_make_progress() {
 
 #[tokio::test]
 async fn who_leaves_before_the_answer_is_written_down_as_such() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let gateway = Gateway::behind(&proxy).await;
     let client = gateway.client(ALICE);
     let bucket = bucket(&client).await;

@@ -3,21 +3,11 @@
 
 use http::Method;
 
-use crate::buckets::bucket;
 use crate::deadlines::counted;
-use crate::harness::gateway::ALICE;
-use crate::harness::{Action, Client, Gate, Gateway, Proxy, Rule, noise, path, spawn};
+use crate::harness::stand::behind_a_proxy as stand;
+use crate::harness::{Action, Gate, Proxy, Rule, noise, path, spawn};
 
 const MIB: usize = 1024 * 1024;
-
-async fn stand() -> (Proxy, Gateway, Client, String) {
-    let proxy = Proxy::to_azurite().await;
-    let gateway = Gateway::behind(&proxy).await;
-    let client = gateway.client(ALICE);
-    let name = bucket(&client).await;
-    client.put(&path(&name, "warm")).body("warm").ok().await;
-    (proxy, gateway, client, name)
-}
 
 /// The requests on blobs since the last look.
 async fn asked(proxy: &Proxy, key: &str) -> Vec<Method> {

@@ -9,25 +9,13 @@ mod uploads;
 
 use http::Method;
 
-use crate::buckets::bucket;
 use crate::checksums::{checksum, header};
 use crate::deadlines::counted;
 use crate::harness::gateway::{ALICE, BOB};
-use crate::harness::{
-    Action, Client, Gate, Gateway, Payload, Proxy, Rule, md5_hex, noise, path, spawn, unique,
-};
+use crate::harness::stand::behind_a_proxy as stand;
+use crate::harness::{Action, Gate, Gateway, Payload, Rule, md5_hex, noise, path, spawn, unique};
 
 const MIB: usize = 1024 * 1024;
-
-/// A gateway behind a proxy, a client of it, and a bucket. The probe of the account has been made.
-async fn stand() -> (Proxy, Gateway, Client, String) {
-    let proxy = Proxy::to_azurite().await;
-    let gateway = Gateway::behind(&proxy).await;
-    let client = gateway.client(ALICE);
-    let name = bucket(&client).await;
-    client.put(&path(&name, "warm")).body("warm").ok().await;
-    (proxy, gateway, client, name)
-}
 
 fn put_blob(key: &str, action: Action) -> Rule {
     Rule::new(action).method(Method::PUT).comp("").path(key)

@@ -8,15 +8,15 @@ use crate::buckets::bucket;
 use crate::harness::azure::{Ask, Azure};
 use crate::harness::gateway::ALICE;
 use crate::harness::{
-    Action, Gate, Gateway, Proxy, Rule, backend_address, noise, path, spawn, unique,
+    Action, Answer, Client, Gate, Gateway, Proxy, Rule, backend_address, noise, path, spawn, unique,
 };
-use crate::multipart::{MIN, check, composite, create};
+use crate::multipart::{MIN, Part, Upload, check, composite, create};
 
 /// F18: parts that are gone because they are an object by now are nobody's fault; who cannot find out
 /// says so.
 #[tokio::test]
 async fn f18_parts_that_went_with_their_upload_are_not_the_clients_fault() {
-    let proxy = Proxy::to_azurite().await;
+    let proxy = Proxy::to_backend().await;
     let believing = Gateway::with(|settings| {
         settings.azure = proxy.endpoint();
         settings.cache_ttl = "1m";
@@ -58,26 +58,41 @@ async fn f16_a_part_whose_blob_is_gone_is_an_invalid_part() {
     check(&client, &at, &noise(MIN)).await;
 }
 
+/// A Complete that stands before its commit.
+struct Held {
+    upload: Upload,
+    parts: [Part; 2],
+    /// Where it stands.
+    gate: Gate,
+    answer: tokio::task::JoinHandle<Answer>,
+}
+
+/// One of two parts: `one`, and `value`.
+async fn held(proxy: &Proxy, client: &Client, bucket: &str, one: &[u8]) -> Held {
+    let upload = create(client, bucket, "k").await;
+    let parts = [upload.put(client, 1, one).await, upload.put(client, 2, b"value").await];
+    let gate = Gate::new();
+    let commit = Rule::new(Action::Hold(gate.clone())).method(Method::PUT).comp("blocklist");
+    proxy.rule(commit.times(1)).await;
+    let answer = spawn(upload.complete(client, &parts).send());
+    gate.arrived().await;
+    Held { upload, parts, gate, answer }
+}
+
 /// F18, F02: the claim of a Complete that died goes stale, and the next one takes over; should the first
 /// be alive after all, it finds that the work is done.
 #[tokio::test]
 async fn f18_a_complete_takes_over_from_one_that_is_gone() {
     let (proxy, gateway, client, bucket) = stand().await;
-    let later = Proxy::to_azurite().await;
+    let later = Proxy::to_backend().await;
     let second = Gateway::with(|settings| {
         settings.azure = later.endpoint();
         settings.system_container.clone_from(&gateway.system_container);
     });
     let second_gateway = second.await;
     let second = second_gateway.client(ALICE);
-    let upload = create(&client, &bucket, "k").await;
     let one = noise(MIN);
-    let parts = [upload.put(&client, 1, &one).await, upload.put(&client, 2, b"value").await];
-    let gate = Gate::new();
-    let commit = Rule::new(Action::Hold(gate.clone())).method(Method::PUT).comp("blocklist");
-    proxy.rule(commit.times(1)).await;
-    let first = spawn(upload.complete(&client, &parts).send());
-    gate.arrived().await;
+    let Held { upload, parts, gate, answer: first } = held(&proxy, &client, &bucket, &one).await;
     // For the second gateway, minutes have passed.
     let past = Action::Restate("last-modified", "Sat, 01 Jan 2022 00:00:00 GMT");
     let rule = later.rule(Rule::new(past).method(Method::HEAD).path("%2Fo%2F")).await;
@@ -99,14 +114,8 @@ async fn f17_a_part_that_comes_during_the_complete_is_not_in_the_object() {
     let (proxy, gateway, client, bucket) = stand().await;
     let direct_gateway = gateway.replica().await;
     let direct = direct_gateway.client(ALICE);
-    let upload = create(&client, &bucket, "k").await;
     let one = noise(MIN);
-    let parts = [upload.put(&client, 1, &one).await, upload.put(&client, 2, b"value").await];
-    let gate = Gate::new();
-    let commit = Rule::new(Action::Hold(gate.clone())).method(Method::PUT).comp("blocklist");
-    proxy.rule(commit.times(1)).await;
-    let complete = spawn(upload.complete(&client, &parts).send());
-    gate.arrived().await;
+    let Held { upload, gate, answer: complete, .. } = held(&proxy, &client, &bucket, &one).await;
     let late = upload.part(&direct, 2).body("other").send().await;
     assert!(matches!(late.status, 200 | 404), "{late:?}");
     gate.open();

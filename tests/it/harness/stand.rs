@@ -1,9 +1,10 @@
-//! A gateway over a strict Azure of its own: its faults, its clock and its counts are this test's.
+//! What tests stand on: a gateway over a strict Azure of its own, whose faults, clock and counts are the
+//! test's; or one behind a proxy before the shared backend.
 
 use strict_azure::{Gate, Operation, StrictAzure};
 
 use super::gateway::ALICE;
-use super::{Client, Gateway, PATIENCE, strict_with};
+use super::{Client, Gateway, PATIENCE, Proxy, path, strict_with};
 use crate::buckets::bucket;
 
 /// The server, the gateway, a client and its bucket.
@@ -47,6 +48,16 @@ impl Stand {
         self.azure.reset_counts();
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
+}
+
+/// A gateway behind a proxy, a client of it, and a bucket. The probe of the account has been made.
+pub(crate) async fn behind_a_proxy() -> (Proxy, Gateway, Client, String) {
+    let proxy = Proxy::to_backend().await;
+    let gateway = Gateway::behind(&proxy).await;
+    let client = gateway.client(ALICE);
+    let name = bucket(&client).await;
+    client.put(&path(&name, "warm")).body("warm").ok().await;
+    (proxy, gateway, client, name)
 }
 
 /// Waits until a request stands at the gate.

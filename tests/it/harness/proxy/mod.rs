@@ -111,7 +111,7 @@ impl Proxy {
     }
 
     /// One in front of the shared backend.
-    pub(crate) async fn to_azurite() -> Self {
+    pub(crate) async fn to_backend() -> Self {
         Self::start(super::backend_address()).await
     }
 
