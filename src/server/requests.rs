@@ -175,6 +175,25 @@ mod tests {
         assert!(answer.starts_with(b"HTTP/1.1 200"));
     }
 
+    /// Asks, with an empty line behind it, which asks nothing.
+    async fn ask(client: &mut DuplexStream) {
+        client.write_all(REQUEST).await.unwrap();
+        read_answer(client).await;
+        client.write_all(b"\r\n").await.unwrap();
+    }
+
+    /// Asks with silence before and inside of requests.
+    async fn ask_slowly(client: &mut DuplexStream) {
+        for (millis, cut) in [(0, 1), (900, 5), (1000, 1), (1001, 2), (5000, 0), (19_000, 1)] {
+            sleep(Duration::from_millis(millis)).await;
+            let (start, end) = REQUEST.split_at(cut);
+            client.write_all(start).await.unwrap();
+            sleep(Duration::from_secs(2)).await;
+            client.write_all(end).await.unwrap();
+            read_answer(client).await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answered_connection_comes_to_rest_and_wakes() {
         let manner = manner();
@@ -185,16 +204,11 @@ mod tests {
         let mut io = Rewound::new(io);
         for _ in 0..3 {
             let gate = Gate::of_requests(handler, Arc::clone(&shared), PEER, &manner);
-            let asks = async {
-                client.write_all(REQUEST).await.unwrap();
-                read_answer(&mut client).await;
-                // An empty line asks nothing.
-                client.write_all(b"\r\n").await.unwrap();
-            };
-            let (rest, ()) = tokio::join!(until_rest(io, gate, &shared, &manner), asks);
+            let (rest, ()) = tokio::join!(until_rest(io, gate, &shared, &manner), ask(&mut client));
             let rest = rest.unwrap().expect("it rests");
-            let wakes = async { client.write_all(b"\r\n").await.unwrap() };
-            let (woken, ()) = tokio::join!(wake(rest, &manner), wakes);
+            // An empty line asks nothing, but wakes.
+            let (woken, sent) = tokio::join!(wake(rest, &manner), client.write_all(b"\r\n"));
+            sent.unwrap();
             io = woken.expect("it wakes");
         }
     }
@@ -203,21 +217,14 @@ mod tests {
     async fn requests_are_answered_whatever_silence_is_between_and_in_them() {
         let manner = manner();
         let (mut client, server) = duplex(1024);
-        let serves = serve(server, Instant::now(), PEER, tower::service_fn(slow), &manner);
+        let connection = serve(server, Instant::now(), PEER, tower::service_fn(slow), &manner);
         let asks = async {
-            for (silence, cut) in [(0, 1), (900, 5), (1000, 1), (1001, 2), (5000, 0), (19_000, 1)] {
-                sleep(Duration::from_millis(silence)).await;
-                let (start, end) = REQUEST.split_at(cut);
-                client.write_all(start).await.unwrap();
-                sleep(Duration::from_secs(2)).await;
-                client.write_all(end).await.unwrap();
-                read_answer(&mut client).await;
-            }
+            ask_slowly(&mut client).await;
             let quiet = Instant::now();
             assert_eq!(client.read(&mut [0]).await.unwrap(), 0, "nobody asks, and it ends");
             assert_eq!(quiet.elapsed().as_secs(), IDLE.as_secs());
         };
-        tokio::join!(serves, asks);
+        tokio::join!(connection, asks);
     }
 
     #[tokio::test(start_paused = true)]
@@ -227,7 +234,7 @@ mod tests {
         let never_reads = tower::service_fn(async |_: Request<Incoming>| {
             Ok::<_, Infallible>(Response::new(Body::from("/a")))
         });
-        let serves = serve(server, Instant::now(), PEER, never_reads, &manner);
+        let connection = serve(server, Instant::now(), PEER, never_reads, &manner);
         let asks = async {
             let body = String::from_utf8_lossy(REQUEST);
             let put = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 28\r\n\r\n{body}");
@@ -237,7 +244,7 @@ mod tests {
             let answers = String::from_utf8_lossy(&answers);
             assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
         };
-        tokio::join!(serves, asks);
+        tokio::join!(connection, asks);
     }
 
     #[tokio::test(start_paused = true)]
@@ -245,14 +252,13 @@ mod tests {
         let manner = manner();
         let (mut client, server) = duplex(1024);
         let begun = Instant::now();
-        let serves = serve(server, begun, PEER, tower::service_fn(slow), &manner);
+        let connection = serve(server, begun, PEER, tower::service_fn(slow), &manner);
         let asks = async {
-            client.write_all(REQUEST).await.unwrap();
-            read_answer(&mut client).await;
+            ask(&mut client).await;
             sleep(Duration::from_secs(5)).await;
             manner.drain.cancel();
         };
-        tokio::join!(serves, asks);
+        tokio::join!(connection, asks);
         assert_eq!(begun.elapsed().as_secs(), 8);
     }
 }
