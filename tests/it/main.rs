@@ -54,6 +54,7 @@ mod pressure;
 mod probes;
 mod process;
 mod reading;
+mod reloads;
 mod replicas;
 mod requests;
 mod status;

@@ -18,7 +18,7 @@ pub(crate) async fn plain(address: SocketAddr, path: &str) -> Answer {
 }
 
 /// A change of a gateway's file, as an editor makes it.
-fn edit(gateway: &Gateway, change: impl FnOnce(String) -> String) {
+pub(crate) fn edit(gateway: &Gateway, change: impl FnOnce(String) -> String) {
     let text = change(fs::read_to_string(&gateway.file).unwrap());
     let new = gateway.file.with_extension("new");
     fs::write(&new, text).unwrap();
