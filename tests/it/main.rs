@@ -53,6 +53,7 @@ mod presigned;
 mod pressure;
 mod probes;
 mod process;
+mod proxies;
 mod reading;
 mod reloads;
 mod replicas;

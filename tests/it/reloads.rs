@@ -13,10 +13,12 @@ use crate::deadlines::counted;
 use crate::harness::gateway::{ADMIN, ALICE, BOB, LIMITED, Tls};
 use crate::harness::wire::Wire;
 use crate::harness::{Client, Gateway, PATIENCE, noise, path, spawn, strict_with, unique, until};
-use crate::operate::edit;
+use crate::operate::{edit, metric};
 
 /// Those who never stop.
 const WORKERS: usize = 4;
+/// Reloads that changed nothing.
+const FAILED: &str = "bluebucket_reloads_total{result=\"failed\"}";
 /// Requests that have to go well before the next change, and after it.
 const BETWEEN: u64 = 40;
 
@@ -238,20 +240,14 @@ async fn a_certificate_is_changed(gateway: &Gateway, next: &Tls) {
     assert!(!shown().await, "it is another authority's");
     let certificate = gateway.file.with_file_name(next.certificate.file_name().unwrap());
     let good = fs::read(&certificate).unwrap();
-    let failed = failures(gateway).await;
+    let failed = metric(gateway.admin, FAILED).await;
     replace(&certificate, b"-----BEGIN CERTIFICATE-----\nAAAA");
-    until("the broken certificate is told", async || failures(gateway).await > failed).await;
+    until("the broken certificate is told", async || metric(gateway.admin, FAILED).await > failed)
+        .await;
     assert!(gateway.client(ADMIN).get("/").send().await.status == 200, "the last good one stays");
     replace(&certificate, &good);
     renew(gateway, next);
     counts("the new certificate is shown", shown).await;
-}
-
-/// How many reloads have failed.
-async fn failures(gateway: &Gateway) -> u64 {
-    let text = crate::operate::plain(gateway.admin, "/metrics").await.text();
-    let line = "bluebucket_reloads_total{result=\"failed\"} ";
-    text.lines().find_map(|found| found.strip_prefix(line)).unwrap().parse().unwrap()
 }
 
 fn replace(file: &Path, bytes: &[u8]) {
