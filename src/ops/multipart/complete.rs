@@ -58,7 +58,7 @@ pub(in crate::ops) async fn run(
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let resource = format!("/{}/{}", upload.bucket.name(), upload.key);
     let complete = Complete {
-        location: object_headers::location(&request.headers, upload.bucket.name(), &upload.key),
+        location: object_headers::location(&request.bucket_url, &upload.key),
         claimed: read(&document)?,
         conditions: conditions::of_write(Conditions::read(&request.headers)?),
         upload,
