@@ -229,7 +229,7 @@ fn describe(
     let id = commit_id()?;
     let md5 = found.headers.content_md5.filter(|_| source.etag.is_none());
     let facts = ObjectFacts {
-        commit: Some(id.clone()),
+        commit: Some(id),
         owner,
         acl,
         tags,
