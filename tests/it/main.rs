@@ -56,6 +56,7 @@ mod process;
 mod reading;
 mod replicas;
 mod requests;
+mod rights;
 mod status;
 mod streaming;
 mod strict;

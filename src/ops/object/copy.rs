@@ -46,8 +46,8 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let (from_bucket, from_key) = source(&request.headers)?;
-    let reader = gateway.open_source(&request, &from_bucket, &from_key).await?;
+    let (from_bucket, from_key, reads) = source(&request.headers)?;
+    let reader = gateway.open_source(&request, reads, (&from_bucket, &from_key)).await?;
     let directive = directive(&request.headers)?;
     let (from, found) = reader.look(gateway).await?;
     let itself =
@@ -124,8 +124,11 @@ async fn carry(
     Ok((modified, carry::full_object(&stored.verified)))
 }
 
-/// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path.
-pub(in crate::ops) fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), Error> {
+/// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path, and what a
+/// caller needs to read it.
+pub(in crate::ops) fn source(
+    headers: &HeaderMap,
+) -> Result<(BucketName, ObjectKey, Action), Error> {
     let invalid = |value: &str| {
         Error::invalid_argument(
             "x-amz-copy-source",
@@ -135,21 +138,21 @@ pub(in crate::ops) fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectK
     };
     let value = headers::text(headers, &headers::COPY_SOURCE)?.unwrap_or_default();
     let (path, query) = value.split_once('?').unwrap_or((value, ""));
-    match query.strip_prefix("versionId=") {
-        None if query.is_empty() => {}
-        Some("null") => {}
+    let action = match query.strip_prefix("versionId=") {
+        None if query.is_empty() => Action::GetObject,
+        Some("null") => Action::GetObject.of_version(),
         Some(version) => {
             return Err(Error::new(Code::NoSuchVersion).detail("VersionId", version));
         }
         None => return Err(invalid(value)),
-    }
+    };
     let path = decode_with(path, Plus::IsPlus).map_err(|_broken| invalid(value))?;
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (bucket, key) = path.split_once('/').ok_or_else(|| invalid(value))?;
     if bucket.is_empty() || key.is_empty() {
         return Err(invalid(value));
     }
-    Ok((BucketName::parse(bucket)?, ObjectKey::parse(key)?))
+    Ok((BucketName::parse(bucket)?, ObjectKey::parse(key)?, action))
 }
 
 fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
@@ -278,7 +281,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-copy-source", HeaderValue::from_str(value).unwrap());
         let found = source(&headers).ok();
-        let found = found.as_ref().map(|(bucket, key)| (bucket.as_str(), key.as_str()));
+        let found = found.as_ref().map(|(bucket, key, _)| (bucket.as_str(), key.as_str()));
         assert_eq!(found, want, "{value}");
     }
 

@@ -78,6 +78,22 @@ impl Place {
         Ok((grant, properties))
     }
 
+    /// May `caller` delete a key that nothing is under? Who may delete its own may: as at S3, it is
+    /// told that there is nothing left of it.
+    pub(super) fn settle_absent(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<Grant, Error> {
+        if !matches!(action, Action::DeleteObject | Action::DeleteObjectVersion) {
+            return Err(Error::new(Code::AccessDenied));
+        }
+        let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
+        let thing = Thing { owner: caller.id(), own: true, ..Thing::default() };
+        access::settle(&question, &self.standing(), &thing)
+    }
+
     pub(super) fn path(&self, key: &ObjectKey) -> BlobPath {
         BlobPath::new(self.location.container.clone(), self.location.keys.blob_name(key))
     }
@@ -187,7 +203,7 @@ impl Bucket {
                 Err(Unseen::Refused(error)) => Err(error),
                 // Who may not know what is there is told the same of what is not.
                 Err(Unseen::Azure(error)) if error.kind() == Kind::NoSuchBlob => {
-                    Err(Error::new(Code::AccessDenied))
+                    self.place.settle_absent(caller, action, key).map(|_granted| ())
                 }
                 Err(Unseen::Azure(error)) => Err(errors::on_object(error, self.name(), key)),
             },
