@@ -15,6 +15,7 @@ pub mod janitor;
 pub mod lifecycle;
 pub mod open;
 
+mod annex;
 mod bucket;
 mod documents;
 mod facts;

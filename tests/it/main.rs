@@ -18,6 +18,7 @@
 
 mod access;
 mod alias;
+mod annex;
 mod auth;
 mod buckets;
 mod check;

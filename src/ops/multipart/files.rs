@@ -143,7 +143,10 @@ pub(super) async fn put_empty(
 }
 
 /// Where the uploads of a bucket are filed that is about to get one: it is given an id if it has none.
-pub(super) async fn files_of_new(gateway: &Gateway, bucket: &Bucket) -> Result<Files, Error> {
+pub(in crate::ops) async fn files_of_new(
+    gateway: &Gateway,
+    bucket: &Bucket,
+) -> Result<Files, Error> {
     if let Some(files) = bucket.files() {
         return Ok(files);
     }

@@ -6,6 +6,7 @@ use crate::access::Action;
 use crate::azure::{self, BlobHeaders, Properties, PutOptions};
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{ObjectChecksum, ObjectFacts};
+use crate::ops::annex;
 use crate::ops::budget::Budget;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl;
@@ -72,8 +73,9 @@ pub(in crate::ops) async fn run(
     let owned = acl::of_write(gateway, &bucket, &request)?;
     let tags = tags_of_copy(&request.headers, &reader, &found)?;
     tags::may_bring(&bucket, &request.caller, &key, (&tags, owned.0.as_deref()))?;
-    let (mut options, facts, id) =
-        describe(&request, directive, (&found, &described), (owned, tags))?;
+    let (headers, mut facts) = describe(&request, directive, (&found, &described), (owned, tags))?;
+    annex::keep(gateway, &bucket, &key, &mut facts, put::SPARE).await?;
+    let (mut options, facts, id) = plan(&found, headers, facts)?;
     options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     if itself && options.conditions.if_match.is_none() {
         // What is read and what is replaced have to be the same state of the object.
@@ -215,7 +217,7 @@ fn describe(
     directive: Directive,
     (found, described): (&Properties, &Described),
     ((owner, acl), tags): ((Option<String>, Option<String>), Tags),
-) -> Result<Plan, Error> {
+) -> Result<(BlobHeaders, ObjectFacts), Error> {
     let (blob_headers, said) = object_headers::read(&request.headers)?;
     let source = &described.facts;
     let (blob_headers, facts) = match directive {
@@ -229,10 +231,8 @@ fn describe(
             (found.headers.clone(), facts)
         }
     };
-    let id = commit_id()?;
     let md5 = found.headers.content_md5.filter(|_| source.etag.is_none());
     let facts = ObjectFacts {
-        commit: Some(id.clone()),
         owner,
         acl,
         tags,
@@ -242,8 +242,15 @@ fn describe(
         parts: source.parts.filter(|parts| parts.size.is_some()),
         ..facts
     };
+    Ok((BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers }, facts))
+}
+
+/// What the copy commits.
+fn plan(found: &Properties, headers: BlobHeaders, facts: ObjectFacts) -> Result<Plan, Error> {
+    let id = commit_id()?;
+    let facts = ObjectFacts { commit: Some(id.clone()), ..facts };
     let options = PutOptions {
-        headers: BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers },
+        headers,
         metadata: facts.write(found.content_length)?,
         tier: put::tier(facts.storage_class),
         ..PutOptions::default()

@@ -88,7 +88,7 @@ impl Reader {
             let (_granted, found) = self.place.look(&self.caller, self.action, &self.key).await?;
             options.conditions.if_match = Some(found.etag);
         }
-        let found = self.place.store.read(&self.place.path(&self.key), &options).await?;
+        let found = self.place.read(&self.key, &options).await?;
         let grant = match &self.outcome {
             Outcome::Granted(grant) => grant.clone(),
             Outcome::Depends(_) => {

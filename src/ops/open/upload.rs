@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::access::{self, Action, Outcome, Question, Resource, Thing};
 use crate::azure::{BlobPath, Conditions, Kind};
 use crate::mapping::errors;
-use crate::mapping::uploads::{Files, Record, UploadId};
+use crate::mapping::uploads::{Record, UploadId};
 use crate::ops::gateway::{Gateway, Request};
 use crate::ops::open::place::{Bucket, Place};
 use crate::ops::open::{Freshness, check_owner, target_object};
@@ -46,7 +46,7 @@ impl Place {
     /// Who began an upload to `key`; nobody where it is not open.
     async fn initiator(&self, key: &ObjectKey, upload: &UploadId) -> Result<Option<String>, Error> {
         let Some(facts) = &self.known.facts else { return Ok(None) };
-        let files = Files::new(&facts.id, self.location.keys.prefix());
+        let files = self.files(&facts.id);
         let system = self.location.account.system.clone();
         let path = BlobPath::new(system, files.record(key, upload));
         match self.store.properties(&path, &Conditions::default()).await {
