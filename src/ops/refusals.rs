@@ -2,9 +2,10 @@
 
 use http::HeaderMap;
 
+use crate::ops::bucket::probes::unlocked;
 use crate::ops::gateway::Request;
 use crate::s3::operation::Operation;
-use crate::s3::{Code, Error, headers};
+use crate::s3::{Code, Error, encryption, headers};
 
 /// When a header is refused.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +58,6 @@ pub(super) const REFUSED: &[Row] = &[
     ),
 ];
 
-/// The ciphers that S3 knows; those with keys of KMS are refused above.
-const ALGORITHMS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
-
 /// What S3 itself says of a lock on an object in a bucket that has none.
 pub(super) const LOCKS: &[&str] = &[
     "x-amz-object-lock-mode",
@@ -74,13 +72,7 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
         return Err(Error::new(Code::InvalidRequest)
             .message("aws-chunked encoding is not supported for this operation."));
     }
-    if let Some(algorithm) = headers::text(headers, &headers::SERVER_SIDE_ENCRYPTION)?
-        && !ALGORITHMS.contains(&algorithm)
-    {
-        return Err(Error::new(Code::InvalidEncryptionAlgorithmError)
-            .detail("ArgumentName", headers::SERVER_SIDE_ENCRYPTION.as_str())
-            .detail("ArgumentValue", algorithm));
-    }
+    encryption::check(request.operation, headers)?;
     for name in headers.keys().map(http::HeaderName::as_str) {
         let row = REFUSED.iter().find(|row| match row.name.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
@@ -90,8 +82,7 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
             refuse(headers, name, row.when)?;
         }
         if LOCKS.contains(&name) {
-            return Err(Error::new(Code::InvalidRequest)
-                .message("Bucket is missing Object Lock Configuration"));
+            return Err(unlocked());
         }
     }
     let copies = request.operation == Operation::CopyObject;

@@ -18,6 +18,7 @@
 
 mod access;
 mod alias;
+mod annex;
 mod auth;
 mod buckets;
 mod check;
@@ -60,6 +61,7 @@ mod recipes;
 mod reloads;
 mod replicas;
 mod requests;
+mod rights;
 mod status;
 mod streaming;
 mod strict;
