@@ -68,10 +68,12 @@ fn limit(operation: Operation) -> Option<&'static str> {
         | Op::GetBucketReplication
         | Op::GetObjectLockConfiguration
         | Op::GetBucketAccelerateConfiguration => NOT_TOLD,
-        Op::PutBucketAcl => "the canned ACL `aws-exec-read` is refused",
-        Op::PutObjectAcl => {
-            "the canned ACL `aws-exec-read` is refused; about twenty grants find room in a blob's metadata"
-        }
+        Op::PutObjectLockConfiguration
+        | Op::GetObjectLegalHold
+        | Op::PutObjectLegalHold
+        | Op::GetObjectRetention
+        | Op::PutObjectRetention => NO_LOCK,
+        Op::PutBucketAcl | Op::PutObjectAcl => "the canned ACL `aws-exec-read` is refused",
         Op::PutBucketPolicy => {
             "policy variables are refused; docs/access.md has the condition keys"
         }
@@ -99,11 +101,6 @@ fn refusal(operation: Operation) -> &'static str {
     use Operation as Op;
     match operation {
         Op::PutBucketVersioning => NO_VERSIONS,
-        Op::PutObjectLockConfiguration
-        | Op::GetObjectLegalHold
-        | Op::PutObjectLegalHold
-        | Op::GetObjectRetention
-        | Op::PutObjectRetention => NO_LOCK,
         Op::PutBucketWebsite | Op::DeleteBucketWebsite => NO_WEBSITE,
         Op::PutBucketReplication | Op::DeleteBucketReplication => NO_REPLICATION,
         Op::PutBucketAccelerateConfiguration => "there is one way to an endpoint, and it is this",
@@ -189,7 +186,7 @@ const HEADERS: &[(&str, State)] = &[
     ("x-amz-if-match-last-modified-time", Yes),
     ("x-amz-if-match-size", Yes),
     ("x-amz-max-parts", Yes),
-    ("x-amz-meta-*", Partly("2 KiB as at S3; Azure has 8 KiB for all that is kept of an object")),
+    ("x-amz-meta-*", Yes),
     ("x-amz-metadata-directive", Yes),
     ("x-amz-mp-object-size", Yes),
     ("x-amz-bypass-governance-retention", Partly(NOTHING)),
@@ -217,7 +214,7 @@ const HEADERS: &[(&str, State)] = &[
             "each class is a tier of Azure: hot, cool, cold or archive; OUTPOSTS, SNOW, EXPRESS_ONEZONE are InvalidStorageClass",
         ),
     ),
-    ("x-amz-tagging", Partly("what finds no room in a blob's metadata is refused")),
+    ("x-amz-tagging", Yes),
     ("x-amz-tagging-directive", Yes),
     ("x-amz-trailer", Yes),
     ("x-amz-transition-default-minimum-object-size", Yes),
