@@ -107,6 +107,8 @@ lanes! {
     s3fs: "s3fs", DEBIAN, "https", &[Object("photos/one.jpg", "photos/one.jpg"), Restored("back")];
     #[ignore = "compiles a program of Go"]
     go: "go", Source::Made("go"), "https", &[Object("large.bin", "large.bin")];
+    #[ignore = "compiles a program of Go"]
+    minio_go: "minio-go", Source::Made("go"), "https", &[Object("large.bin", "large.bin")];
     #[ignore = "fetches libraries of Java"]
     java: "java", Source::Made("java"), "https", &[Object("large.bin", "large.bin")];
     #[ignore = "installs a gigabyte of Python packages"]
