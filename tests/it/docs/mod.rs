@@ -3,6 +3,7 @@
 mod azure;
 mod links;
 mod metrics;
+mod moving;
 mod reference;
 mod snippets;
 
