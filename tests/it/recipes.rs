@@ -286,7 +286,7 @@ impl Scene<'_> {
 }
 
 /// The folder of an environment; made once.
-async fn made(kind: &str) -> PathBuf {
+pub(crate) async fn made(kind: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/clients/environment");
     let mut command = Command::new(script);
     let run = command.arg(kind).env("BLUEBUCKET_CACHE", cache_folder()).kill_on_drop(true).output();

@@ -4,6 +4,7 @@ mod azure;
 mod links;
 mod metrics;
 mod moving;
+mod quick_start;
 mod reference;
 mod snippets;
 

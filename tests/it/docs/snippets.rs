@@ -1,11 +1,11 @@
 //! Every block of code in the documents is run by a test, or stands in docs/snippets.md with the reason
-//! why it is not. A fence says `run` or `file=` where `tests/it/recipes.rs` runs its page, and `is=` where its
+//! why it is not. A fence says `run` or `file=` where `tests/it/recipes.rs` or `docs/quick_start.rs` runs it, and `is=` where its
 //! block is a file of the tree that a test runs. Every `toml` is loaded as a configuration.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::{Block, blocks, pages, path, read};
+use super::{Block, blocks, pages, path, quick_start, read};
 use crate::harness::gateway::Tls;
 use crate::harness::program::{Bluebucket, write_private};
 use crate::recipes;
@@ -41,7 +41,8 @@ impl Line {
 #[test]
 fn every_snippet_is_run_or_listed() {
     let list = list();
-    let lanes: BTreeSet<_> = recipes::LANES.iter().map(|lane| lane.page()).collect();
+    let mut lanes: BTreeSet<_> = recipes::LANES.iter().map(|lane| lane.page()).collect();
+    lanes.extend(quick_start::PAGES.map(str::to_owned));
     let (mut faults, mut used) = (Vec::new(), vec![false; list.len()]);
     for block in pages().iter().flat_map(|page| blocks(page)) {
         let runs = block.is("run") || block.value("file").is_some();

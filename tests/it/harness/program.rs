@@ -154,7 +154,7 @@ impl Bluebucket {
 }
 
 /// The two addresses, if this line of the log says them; in either of its forms.
-fn serving(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn serving(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
         let at = |name: &str| line[name].as_str()?.parse().ok();
         return (line["message"] == "serving").then(|| at("s3").zip(at("admin"))).flatten();
