@@ -31,6 +31,7 @@ const NO_REPLICATION: &str =
 const NOT_TOLD: &str =
     "the answer for a bucket that was told nothing; what would tell it is refused";
 const NO_TABLES: &str = "S3 Metadata's tables have no counterpart in Azure";
+const NO_ANNOTATIONS: &str = "annotations are documents beside an object; Azure has none";
 const NO_TIERING: &str =
     "Azure moves blobs by access with a rule of the account, not of a container";
 const NOTHING: &str = "asks for nothing: a bucket has no versions and no locks";
@@ -52,6 +53,9 @@ fn limit(operation: Operation) -> Option<&'static str> {
         Op::CreateBucket => {
             "`LocationConstraint` alone of its document; Azure's names for containers are narrower, so \
              some buckets have a container of another name"
+        }
+        Op::PutObject | Op::PostObject | Op::CopyObject => {
+            "an object that comes without a checksum gets none, where S3 computes a CRC64NVME"
         }
         Op::DeleteBucket => "Azure cannot delete a container only if it is empty: see the README",
         Op::GetBucketVersioning => "an empty document: versions are not built",
@@ -125,7 +129,11 @@ fn refusal(operation: Operation) -> &'static str {
         Op::RenameObject => {
             "renaming is of S3 Express; Azure renames only in hierarchical accounts"
         }
-        Op::GetObjectTorrent => "AWS has ended it for new accounts; Azure has none",
+        Op::GetObjectAnnotation
+        | Op::PutObjectAnnotation
+        | Op::DeleteObjectAnnotation
+        | Op::ListObjectAnnotations => NO_ANNOTATIONS,
+        Op::GetObjectTorrent => "AWS has ended it; Azure has none",
         Op::SelectObjectContent => {
             "Azure's query speaks another dialect, and AWS has ended it for new accounts"
         }
@@ -189,6 +197,7 @@ const HEADERS: &[(&str, State)] = &[
     ("x-amz-meta-*", Yes),
     ("x-amz-metadata-directive", Yes),
     ("x-amz-mp-object-size", Yes),
+    ("x-amz-bucket-object-lock-token", Partly(NOTHING)),
     ("x-amz-bypass-governance-retention", Partly(NOTHING)),
     (
         "x-amz-checksum-*, all others",
@@ -199,6 +208,7 @@ const HEADERS: &[(&str, State)] = &[
         Partly("asks for nothing: who owns a bucket can always put and delete its policy"),
     ),
     ("x-amz-mfa", Partly(NOTHING)),
+    ("x-amz-object-annotation-directive", Partly("asks for nothing: there are no annotations")),
     ("x-amz-object-attributes", Yes),
     ("x-amz-optional-object-attributes", Yes),
     ("x-amz-request-payer", Partly("asks for nothing: the owner pays")),

@@ -47,6 +47,16 @@ pub(super) const REFUSED: &[Row] = &[
         "object lock is not built",
     ),
     row(
+        "x-amz-bucket-namespace",
+        When::Unless(&["global"]),
+        "a bucket's name is its container's, which is one of its account's",
+    ),
+    row(
+        "x-amz-if-match-initiated-time",
+        When::Always,
+        "a condition of S3 Express's directory buckets",
+    ),
+    row(
         "x-amz-write-offset-bytes",
         When::Always,
         "appending is of S3 Express; a block blob is replaced as a whole",
@@ -63,6 +73,9 @@ pub(super) const LOCKS: &[&str] = &[
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-event-hold",
+    "x-amz-object-lock-event-hold-duration-days",
+    "x-amz-object-lock-event-hold-duration-years",
 ];
 
 /// Refuses a request that asks for more than is built.

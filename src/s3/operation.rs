@@ -143,6 +143,7 @@ operations! {
     DeleteBucketMetadataConfiguration Refused;
     UpdateBucketMetadataInventoryTableConfiguration Refused;
     UpdateBucketMetadataJournalTableConfiguration Refused;
+    UpdateBucketMetadataAnnotationTableConfiguration Refused;
     GetBucketAbac Refused;
     PutBucketAbac Refused;
     CreateSession Refused;
@@ -155,6 +156,10 @@ operations! {
     GetObjectRetention Answered;
     PutObjectRetention Answered;
     GetObjectTorrent Refused;
+    GetObjectAnnotation Refused;
+    PutObjectAnnotation Refused;
+    DeleteObjectAnnotation Refused;
+    ListObjectAnnotations Refused;
     RestoreObject Answered;
     SelectObjectContent Refused;
     RenameObject Refused;
@@ -236,6 +241,7 @@ const BUCKET: &[Row] = &[
     ("lifecycle", [Some(Op::GetBucketLifecycleConfiguration), Some(Op::PutBucketLifecycleConfiguration), Some(Op::DeleteBucketLifecycle), None]),
     ("location", [Some(Op::GetBucketLocation), None, None, None]),
     ("logging", [Some(Op::GetBucketLogging), Some(Op::PutBucketLogging), None, None]),
+    ("metadataAnnotationTable", [None, Some(Op::UpdateBucketMetadataAnnotationTableConfiguration), None, None]),
     ("metadataConfiguration", [Some(Op::GetBucketMetadataConfiguration), None, Some(Op::DeleteBucketMetadataConfiguration), Some(Op::CreateBucketMetadataConfiguration)]),
     ("metadataInventoryTable", [None, Some(Op::UpdateBucketMetadataInventoryTableConfiguration), None, None]),
     ("metadataJournalTable", [None, Some(Op::UpdateBucketMetadataJournalTableConfiguration), None, None]),
@@ -261,6 +267,7 @@ const BUCKET: &[Row] = &[
 #[rustfmt::skip]
 const OBJECT: &[Row] = &[
     ("acl", [Some(Op::GetObjectAcl), Some(Op::PutObjectAcl), None, None]),
+    ("annotation", [Some(Op::GetObjectAnnotation), Some(Op::PutObjectAnnotation), Some(Op::DeleteObjectAnnotation), None]),
     ("attributes", [Some(Op::GetObjectAttributes), None, None, None]),
     ("encryption", [None, Some(Op::UpdateObjectEncryption), None, None]),
     ("legal-hold", [Some(Op::GetObjectLegalHold), Some(Op::PutObjectLegalHold), None, None]),
@@ -360,7 +367,12 @@ fn on_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
     if let Some(row) = subresource(OBJECT, query)? {
         let operation = cell(row, method)?;
         let copies_part = copies && operation == Op::UploadPart;
-        return Ok(if copies_part { Op::UploadPartCopy } else { operation });
+        let lists = operation == Op::GetObjectAnnotation && !query.has("annotationName");
+        return Ok(match (copies_part, lists) {
+            (true, _) => Op::UploadPartCopy,
+            (false, true) => Op::ListObjectAnnotations,
+            (false, false) => operation,
+        });
     }
     match method.as_str() {
         "GET" => Ok(Op::GetObject),
@@ -429,6 +441,8 @@ mod tests {
             Operation::PostObject,
         );
         check("OPTIONS /photos/a", Operation::CorsPreflight);
+        check("GET /photos/a?annotation", Operation::ListObjectAnnotations);
+        check("GET /photos/a?annotation&annotationName=n", Operation::GetObjectAnnotation);
     }
 
     #[test]

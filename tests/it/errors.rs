@@ -107,6 +107,7 @@ const fn row(operation: Op) -> &'static str {
         Op::DeleteBucketMetadataConfiguration => "DELETE /b?metadataConfiguration",
         Op::UpdateBucketMetadataInventoryTableConfiguration => "PUT /b?metadataInventoryTable",
         Op::UpdateBucketMetadataJournalTableConfiguration => "PUT /b?metadataJournalTable",
+        Op::UpdateBucketMetadataAnnotationTableConfiguration => "PUT /b?metadataAnnotationTable",
         Op::GetBucketAbac => "GET /b?abac",
         Op::PutBucketAbac => "PUT /b?abac",
         Op::CreateSession => "GET /b?session",
@@ -118,6 +119,10 @@ const fn row(operation: Op) -> &'static str {
         Op::PutObjectLegalHold => "PUT /b/k?legal-hold",
         Op::GetObjectRetention => "GET /b/k?retention",
         Op::PutObjectRetention => "PUT /b/k?retention",
+        Op::GetObjectAnnotation => "GET /b/k?annotation&annotationName=n",
+        Op::PutObjectAnnotation => "PUT /b/k?annotation&annotationName=n",
+        Op::DeleteObjectAnnotation => "DELETE /b/k?annotation&annotationName=n",
+        Op::ListObjectAnnotations => "GET /b/k?annotation",
         Op::GetObjectTorrent => "GET /b/k?torrent",
         Op::RestoreObject => "POST /b/k?restore",
         Op::SelectObjectContent => "POST /b/k?select&select-type=2",
@@ -194,6 +199,7 @@ async fn headers_of_what_is_not_built_are_refused() {
     for (name, value) in [
         ("x-amz-object-lock-mode", "GOVERNANCE"),
         ("x-amz-object-lock-legal-hold", "ON"),
+        ("x-amz-object-lock-event-hold", "ON"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
         ("x-amz-acl", "aws-exec-read"),
         ("x-amz-grant-read", "id=nobody"),
@@ -203,6 +209,14 @@ async fn headers_of_what_is_not_built_are_refused() {
         answer.error();
         assert_eq!(client.get(&at).ok().await.text(), "old", "{name}");
     }
+    let upload = crate::multipart::create(&client, &bucket, "k").await;
+    let when = "Sun, 22 Nov 2026 09:00:00 GMT";
+    let abort = upload.abort(&client).header("x-amz-if-match-initiated-time", when);
+    abort.refused(501, "NotImplemented").await;
+    upload.list(&client).ok().await;
+    let other = client.put(&format!("/{}", unique("namespace")));
+    let other = other.header("x-amz-bucket-namespace", "account-regional");
+    other.refused(501, "NotImplemented").await;
     // Those that say what is so anyway.
     for (name, value) in [("x-amz-acl", "private"), ("x-amz-request-payer", "requester")] {
         client.put(&at).header(name, value).body("old").ok().await;

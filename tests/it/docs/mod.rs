@@ -3,6 +3,7 @@
 mod azure;
 mod links;
 mod metrics;
+mod model;
 mod moving;
 mod quick_start;
 mod reference;
