@@ -27,6 +27,7 @@ mod copy;
 mod copy_strict;
 mod cors;
 mod deadlines;
+mod deploy;
 mod documents;
 mod entra;
 mod errors;

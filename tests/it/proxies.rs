@@ -336,6 +336,13 @@ impl Stand {
         let answer = timeout(PATIENCE, wire.answer("PUT")).await.unwrap().unwrap();
         assert_eq!(answer.status, 200, "{:?}: {answer:?}", self.kind);
         assert!(self.client.get(&at).ok().await.body == body, "{:?}", self.kind);
+        // Who is refused learns it before the body where the gateway is the one who is asked.
+        let put = self.client.put(&at).body(&body).prepare().bad_signature();
+        let mut wire = self.client.wire().await;
+        wire.send(put.add("expect", "100-continue").head_bytes()).await.unwrap();
+        let answer = timeout(PATIENCE, wire.head()).await.expect("an answer").unwrap();
+        let asks_for_itself = matches!(self.kind, Kind::Nginx | Kind::Caddy);
+        assert_eq!(answer.status, if asks_for_itself { 100 } else { 403 }, "{:?}", self.kind);
     }
 
     /// The gateway has the beginning of an upload while the rest has not been sent.
