@@ -114,6 +114,8 @@ class Replica:
     def text(self):
         text = (
             f'listen = "127.0.0.1:{self.port}"\nadmin_listen = "127.0.0.1:{self.admin}"\n'
+            # boto3 presigns by version 2 where nobody tells it otherwise.
+            'allow_sigv2 = true\n'
             'domains = ["localhost"]\ntrusted_proxies = ["127.0.0.0/8"]\nlog = "warn"\n'
             f'drain_delay = "{DRAIN_DELAY_SECONDS}s"\ndrain_timeout = "{DRAIN_TIMEOUT_SECONDS}s"\n'
             f'[accounts.main]\nconnection_string = "{self.connection}"\n'

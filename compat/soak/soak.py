@@ -76,6 +76,7 @@ class Soak:
             self.client_runs[name] += 1
             if run.returncode:
                 self.client_failures.append((begun, time.monotonic(), name, out[-1500:]))
+                (self.folder / f"{name}-{turn}.failed").write_text(out)
                 self.say(f"{name} failed: {out.strip().splitlines()[-1] if out.strip() else '?'}")
 
     def sample(self):

@@ -51,3 +51,20 @@ async fn the_configuration_of_the_pods_is_taken() {
     }
     assert!(manifests.contains("terminationGracePeriodSeconds: 45"), "more than both together");
 }
+
+/// docs/release.md promises it.
+#[test]
+fn every_form_has_the_version_of_the_crate() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, line) in [
+        ("deploy/helm/bluebucket/Chart.yaml", format!("version: {version}")),
+        ("deploy/helm/bluebucket/Chart.yaml", format!("appVersion: {version}")),
+        (
+            "deploy/kubernetes/bluebucket.yaml",
+            format!("image: registry.example.com/bluebucket:{version}"),
+        ),
+    ] {
+        let text = file(name);
+        assert!(text.lines().any(|found| found.trim() == line), "{name} has no {line:?}");
+    }
+}
