@@ -149,6 +149,23 @@ impl Action {
         self.row().2
     }
 
+    /// The same done to an object whose version is named, which IAM has actions of its own for.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are the same with a version")]
+    pub const fn of_version(self) -> Self {
+        match self {
+            Self::GetObject => Self::GetObjectVersion,
+            Self::GetObjectAttributes => Self::GetObjectVersionAttributes,
+            Self::GetObjectAcl => Self::GetObjectVersionAcl,
+            Self::GetObjectTagging => Self::GetObjectVersionTagging,
+            Self::GetObjectTorrent => Self::GetObjectVersionTorrent,
+            Self::DeleteObject => Self::DeleteObjectVersion,
+            Self::PutObjectAcl => Self::PutObjectVersionAcl,
+            Self::PutObjectTagging => Self::PutObjectVersionTagging,
+            Self::DeleteObjectTagging => Self::DeleteObjectVersionTagging,
+            other => other,
+        }
+    }
+
     /// The actions that a pattern of IAM's means; those have no case.
     pub(super) fn like(pattern: &str) -> Vec<Self> {
         let Some(pattern) = name_of(pattern) else { return Vec::new() };

@@ -95,8 +95,11 @@ pub struct Thing<'a> {
     pub acl: Option<&'a Acl>,
     /// Its tags.
     pub tags: &'a [(String, String)],
-    /// It is the caller's own, whoever that is: somebody without credentials is about to write it.
+    /// It is the caller's own, whoever that is: somebody without credentials is about to write it, or
+    /// it is not there at all.
     pub own: bool,
+    /// The canonical id of who began it, if it is an upload.
+    pub initiator: Option<&'a str>,
 }
 
 /// What there is to know of a bucket before something is done to it.
@@ -317,7 +320,7 @@ impl<'a> Case<'a> {
             return Truth::True;
         }
         let mut allowed = self.by_ownership();
-        for rule in [Self::by_policy, Self::by_bucket_acl, Self::by_object] {
+        for rule in [Self::by_policy, Self::by_bucket_acl, Self::by_object, Self::by_initiator] {
             if allowed != Truth::True {
                 allowed = allowed.or(rule(self));
             }
@@ -375,12 +378,15 @@ impl<'a> Case<'a> {
         };
         let Some(acl) = rules.acl.as_deref() else { return Truth::False };
         let gives = |permission| acl.gives(self.caller(), permission, rules.public());
-        if self.question.action == Action::DeleteObject && gives(Permission::Write) {
+        let deletes =
+            matches!(self.question.action, Action::DeleteObject | Action::DeleteObjectVersion);
+        if deletes && gives(Permission::Write) {
             // Who may write deletes what it has written itself.
             return match self.thing {
                 _ if self.caller().is_none() => Truth::False,
                 _ if self.is_of_some_keys() => Truth::True,
                 None => Truth::Unknown,
+                Some(thing) if thing.own => Truth::True,
                 Some(thing) if thing.owner.is_some() && self.owns(thing.owner) => Truth::True,
                 Some(_) => Truth::False,
             };
@@ -388,6 +394,22 @@ impl<'a> Case<'a> {
         match acl::needed_on_bucket(self.question.action) {
             Some(permission) if gives(permission) => Truth::True,
             _ => Truth::False,
+        }
+    }
+
+    /// Who began an upload may always look at it and end it:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
+    fn by_initiator(&self) -> Truth {
+        let about_uploads = matches!(
+            self.question.action,
+            Action::AbortMultipartUpload | Action::ListMultipartUploadParts
+        );
+        match (self.caller(), self.thing) {
+            _ if !about_uploads || self.is_of_some_keys() => Truth::False,
+            (None, _) => Truth::False,
+            (Some(_), None) => Truth::Unknown,
+            (caller, Some(thing)) if thing.initiator == caller => Truth::True,
+            (Some(_), Some(_)) => Truth::False,
         }
     }
 

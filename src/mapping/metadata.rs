@@ -24,12 +24,17 @@ use crate::s3::{Code, Error};
 const AZURE_BYTES_MAX: usize = 8192;
 /// What is the gateway's of it: what changes after the write must still find room.
 const OUR_BYTES: usize = 2048;
+/// The longest ACL that stays in the metadata, in bytes.
+const ACL_BYTES_MAX: usize = 1500;
+/// Rows that may lie in a record of their own.
+const MOVABLE: [&str; 2] = [ACL, TAGS];
 
 const COMMIT: &str = "bluebucketcommit";
 const LENGTH: &str = "bluebucketlength";
 const OWNER: &str = "bluebucketowner";
 const ACL: &str = "bluebucketacl";
 const TAGS: &str = "bluebuckettags";
+const ANNEX: &str = "bluebucketannex";
 const ETAG: &str = "bluebucketetag";
 const CHECKSUM: &str = "bluebucketchecksum";
 const PARTS: &str = "bluebucketparts";
@@ -48,6 +53,8 @@ pub struct ObjectFacts {
     pub acl: Option<String>,
     /// Its tags.
     pub tags: Tags,
+    /// The record of the two above, where the metadata has no room for them. See [`super::annex`].
+    pub annex: Option<CommitId>,
     /// The S3 ETag (without quotes), where it is not the MD5 that Azure keeps.
     pub etag: Option<String>,
     /// The checksum that the client gave or asked for.
@@ -130,6 +137,7 @@ impl ObjectFacts {
             owner: text(OWNER),
             acl: text(ACL),
             tags: field(TAGS).and_then(read_tags).unwrap_or_default(),
+            annex: annex_of(metadata),
             etag: fresh(ETAG).map(str::to_owned),
             checksum: fresh(CHECKSUM).and_then(read_checksum),
             parts: fresh(PARTS).and_then(read_parts),
@@ -140,7 +148,22 @@ impl ObjectFacts {
         }
     }
 
-    /// As metadata of a blob of `length` bytes; `MetadataTooLarge` if Azure has no room for it.
+    /// The rows of the metadata that may lie in a record of their own.
+    pub fn movable(&self) -> azure::Metadata {
+        let acl = self.acl.as_ref().map(|acl| encode_value(acl.as_bytes()));
+        let tags = (!self.tags.is_empty()).then(|| self.tags.text());
+        let rows = MOVABLE.into_iter().zip([acl, tags]);
+        rows.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+
+    /// Is there room for all of it in the metadata, and for `spare` bytes more?
+    pub fn fits(&self, spare: usize) -> bool {
+        let all = self.write(u64::MAX).ok();
+        all.is_some_and(|all| is_short(&all) && size(&all) + spare <= AZURE_BYTES_MAX)
+    }
+
+    /// As metadata of a blob of `length` bytes; `MetadataTooLarge` if Azure has no room for it. What
+    /// lies in a record is named, not written.
     pub fn write(&self, length: u64) -> Result<azure::Metadata, Error> {
         let encoded =
             |text: &Option<String>| text.as_ref().map(|text| encode_value(text.as_bytes()));
@@ -149,8 +172,7 @@ impl ObjectFacts {
             (COMMIT, self.commit.as_ref().map(ToString::to_string)),
             (LENGTH, Some(length.to_string())),
             (OWNER, encoded(&self.owner)),
-            (ACL, encoded(&self.acl)),
-            (TAGS, (!self.tags.is_empty()).then(|| self.tags.text())),
+            (ANNEX, self.annex.as_ref().map(ToString::to_string)),
             (ETAG, self.etag.clone()),
             (CHECKSUM, self.checksum.map(|checksum| checksum.to_string())),
             (PARTS, self.parts.map(|parts| parts.to_string())),
@@ -161,42 +183,80 @@ impl ObjectFacts {
         ];
         let ours = rows.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         let mut metadata: azure::Metadata = ours.collect();
+        if self.annex.is_none() {
+            metadata.extend(self.movable());
+        }
         let budget = AZURE_BYTES_MAX.saturating_sub(size(&metadata).max(OUR_BYTES));
         let user = self.user.write(budget).ok_or_else(|| Error::new(Code::MetadataTooLarge))?;
         metadata.extend(user);
+        check_size(&metadata)?;
         Ok(metadata)
     }
 }
 
-/// The metadata of a blob with another ACL.
-pub fn with_acl(
-    properties: &azure::Properties,
-    acl: Option<String>,
-) -> Result<azure::Metadata, Error> {
+/// The metadata of a blob with another ACL, whether there is room for it or not.
+pub fn with_acl(properties: &azure::Properties, acl: Option<String>) -> azure::Metadata {
     with(properties, ACL, acl.map(|acl| encode_value(acl.as_bytes())))
 }
 
-/// The metadata of a blob with other tags.
-pub fn with_tags(properties: &azure::Properties, tags: &Tags) -> Result<azure::Metadata, Error> {
+/// The metadata of a blob with other tags, whether there is room for them or not.
+pub fn with_tags(properties: &azure::Properties, tags: &Tags) -> azure::Metadata {
     with(properties, TAGS, (!tags.is_empty()).then(|| tags.text()))
 }
 
-/// The metadata of a blob of another class.
+/// The metadata of a blob of another class; `MetadataTooLarge` if Azure has no room for it.
 pub fn with_class(
     properties: &azure::Properties,
     class: StorageClass,
 ) -> Result<azure::Metadata, Error> {
     let text = (class != StorageClass::Standard).then(|| class.as_str().to_owned());
-    with(properties, CLASS, text)
+    let metadata = with(properties, CLASS, text);
+    check_size(&metadata)?;
+    Ok(metadata)
+}
+
+/// The record that a blob names.
+pub fn annex_of(metadata: &azure::Metadata) -> Option<CommitId> {
+    metadata.get(ANNEX).and_then(|id| CommitId::parse(id))
+}
+
+/// Names a record.
+pub fn name_annex(metadata: &mut azure::Metadata, id: &CommitId) {
+    metadata.insert(ANNEX.to_owned(), id.to_string());
+}
+
+/// Takes out what may lie in a record, if there is no room for it; a record that was named is not any
+/// longer.
+pub fn take_movable(metadata: &mut azure::Metadata) -> Option<azure::Metadata> {
+    metadata.remove(ANNEX);
+    if is_short(metadata) && size(metadata) <= AZURE_BYTES_MAX {
+        return None;
+    }
+    let rows: azure::Metadata =
+        MOVABLE.iter().filter_map(|name| metadata.remove_entry(*name)).collect();
+    (!rows.is_empty()).then_some(rows)
+}
+
+/// Puts the rows of a record where they would be if there were room.
+pub fn put_movable(metadata: &mut azure::Metadata, rows: azure::Metadata) {
+    metadata.extend(rows.into_iter().filter(|(name, _)| MOVABLE.contains(&name.as_str())));
+}
+
+/// `MetadataTooLarge` if Azure has no room for it.
+pub fn check_size(metadata: &azure::Metadata) -> Result<(), Error> {
+    if size(metadata) > AZURE_BYTES_MAX {
+        return Err(Error::new(Code::MetadataTooLarge));
+    }
+    Ok(())
+}
+
+fn is_short(metadata: &azure::Metadata) -> bool {
+    metadata.get(ACL).is_none_or(|acl| acl.len() <= ACL_BYTES_MAX)
 }
 
 /// The metadata of a blob with another value of one field. Azure's ETag and time change with it;
 /// S3's do not, so what was derived from them of a blob that no gateway wrote is kept from now on.
-fn with(
-    properties: &azure::Properties,
-    name: &str,
-    value: Option<String>,
-) -> Result<azure::Metadata, Error> {
+fn with(properties: &azure::Properties, name: &str, value: Option<String>) -> azure::Metadata {
     let facts = ObjectFacts::read(properties);
     let mut metadata = properties.metadata.clone();
     if facts.commit.is_none() {
@@ -217,10 +277,7 @@ fn with(
         Some(value) => drop(metadata.insert(name.to_owned(), value)),
         None => drop(metadata.remove(name)),
     }
-    if size(&metadata) > AZURE_BYTES_MAX {
-        return Err(Error::new(Code::MetadataTooLarge));
-    }
-    Ok(metadata)
+    metadata
 }
 
 /// The S3 ETag of a blob, without quotes: what its write said, else the MD5 that Azure has, else one
@@ -364,7 +421,7 @@ mod tests {
         for before in [ours, foreign, stale] {
             let facts = ObjectFacts::read(&before);
             let changed = Properties {
-                metadata: super::with_acl(&before, Some("READ all".into())).unwrap(),
+                metadata: super::with_acl(&before, Some("READ all".into())),
                 etag: AzureETag::new("0x8DD"),
                 last_modified: datetime!(2026-11-23 03:05:08 UTC),
                 ..before.clone()
@@ -375,14 +432,51 @@ mod tests {
             assert_eq!(last_modified(&after, &changed), last_modified(&facts, &before));
             assert_eq!(after.checksum, facts.checksum);
             assert_eq!(changed.metadata.get("team"), before.metadata.get("team"));
-            let again =
-                Properties { metadata: super::with_acl(&changed, None).unwrap(), ..changed };
+            let again = Properties { metadata: super::with_acl(&changed, None), ..changed };
             assert_eq!(ObjectFacts::read(&again).acl, None);
             assert_eq!(etag(&again), etag(&before));
         }
         let large = Metadata::from([("x".into(), "y".repeat(8100))]);
-        let refused = super::with_acl(&blob(large, 9, None), Some("READ all".into())).unwrap_err();
+        let refused = super::with_class(&blob(large, 9, None), StorageClass::Glacier).unwrap_err();
         assert_eq!(refused.code(), Code::MetadataTooLarge);
+    }
+
+    #[test]
+    fn what_has_no_room_lies_in_a_record_and_comes_back() {
+        let long = |text: &str| format!("{text}{}", "ü".repeat(126));
+        let tags: Vec<_> = (0..10).map(|at| (long(&at.to_string()), long("v"))).collect();
+        let tags = Tags::new(tags, Limit::Object).unwrap();
+        let id = CommitId::new(datetime!(2026-11-22 03:05:08 UTC), [2; 12]);
+        let mut facts =
+            ObjectFacts { tags: tags.clone(), acl: Some("READ all".into()), ..composite() };
+        assert!(!facts.fits(0) && facts.write(9).unwrap_err().code() == Code::MetadataTooLarge);
+        let rows = facts.movable();
+        facts.annex = Some(id.clone());
+        let stored = facts.write(9).unwrap();
+        assert!(size(&stored) < 500 && super::annex_of(&stored) == Some(id.clone()));
+        let mut read = blob(stored, 9, None);
+        assert!(ObjectFacts::read(&read).tags.is_empty());
+        super::put_movable(&mut read.metadata, rows.clone());
+        super::put_movable(
+            &mut read.metadata,
+            Metadata::from([("bluebucketowner".into(), "eve".into())]),
+        );
+        assert_eq!(ObjectFacts::read(&read), facts);
+        // Changed in part, it lies in another record; short again, in none.
+        let mut longer = super::with_acl(&read, None);
+        assert_eq!(super::take_movable(&mut longer).unwrap().len(), 1);
+        assert_eq!(super::annex_of(&longer), None);
+        let mut short = super::with_tags(&read, &Tags::default());
+        assert_eq!(super::take_movable(&mut short), None);
+        read.metadata = short;
+        assert_eq!(
+            ObjectFacts::read(&read),
+            ObjectFacts { tags: Tags::default(), annex: None, ..facts }
+        );
+        // An ACL of its own length goes as well.
+        let acl = ObjectFacts { acl: Some("r".repeat(1501)), ..ObjectFacts::default() };
+        assert!(!acl.fits(0) && acl.write(9).is_ok());
+        assert!(composite().fits(0) && !composite().fits(8192));
     }
 
     #[test]
@@ -447,7 +541,7 @@ mod tests {
             let [owner, expires, redirect, acl] = texts;
             let facts = ObjectFacts {
                 commit: Some(CommitId::new(datetime!(2026-11-22 03:05:08 UTC), random)),
-                owner, expires, redirect, acl, etag, checksum,
+                owner, expires, redirect, acl, etag, checksum, annex: None,
                 tags: Tags::new(vec![("a b".into(), "ü+=".into())], Limit::Object).unwrap(),
                 parts: parts.map(|(count, size)| PartTable { count, size }),
                 storage_class: class,

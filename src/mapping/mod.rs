@@ -13,6 +13,7 @@
 //! | upload id, part number | blobs of the system container; ids of blocks | `uploads` |
 //! | keys in the order of their UTF-8 bytes | names in the order of their UTF-16 units | `walk` |
 
+pub mod annex;
 pub mod bucket_facts;
 pub mod commit_id;
 pub mod documents;

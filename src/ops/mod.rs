@@ -10,11 +10,13 @@ pub mod accounts;
 pub mod bucket_cache;
 pub mod budget;
 pub mod census;
+pub mod compatibility;
 pub mod gateway;
 pub mod janitor;
 pub mod lifecycle;
 pub mod open;
 
+mod annex;
 mod bucket;
 mod documents;
 mod facts;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Response};
 
+use crate::access::Action;
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
 use crate::s3::{Error, headers};
@@ -38,8 +41,12 @@ use crate::s3::{Error, headers};
 impl Gateway {
     /// Runs an operation.
     pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
-        refusals::check(&request)?;
         let operation = request.operation;
+        if let Err(refusal) = refusals::check(&request) {
+            // Who may not is told so first, whatever the request asks for.
+            self.may_at_all(&request).await?;
+            return Err(refusal);
+        }
         let mut answer = if multipart::is_of(operation) {
             multipart::dispatch(self, request).await?
         } else {
@@ -54,6 +61,23 @@ impl Gateway {
                 .insert(headers::SERVER_SIDE_ENCRYPTION, HeaderValue::from_static("AES256"));
         }
         Ok(answer)
+    }
+
+    /// May the caller do to the object what a request for its bytes does at least?
+    async fn may_at_all(&self, request: &Request) -> Result<(), Error> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "others are refused before anybody is asked"
+        )]
+        match request.operation {
+            Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload => {
+                self.open_object(request, Action::PutObject).await.map(|_granted| ())
+            }
+            Operation::GetObject | Operation::HeadObject => {
+                self.open_reader(request, Action::GetObject).await.map(|_granted| ())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One line for each operation on buckets and whole objects that is answered.

@@ -155,6 +155,7 @@ codes! {
     InvalidBucketAclWithObjectOwnership, BAD_REQUEST, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName, BAD_REQUEST, "The specified bucket is not valid.";
     InvalidChunkSizeError, BAD_REQUEST, "Only the last chunk is allowed to have a size less than 8192 bytes";
+    InvalidBucketState, CONFLICT, "The request is not valid with the current state of the bucket.";
     InvalidDigest, BAD_REQUEST, "The Content-MD5 you specified was invalid.";
     InvalidEncryptionAlgorithmError, BAD_REQUEST, "The encryption request you specified is not valid. The valid value is AES256.";
     InvalidLocationConstraint, BAD_REQUEST, "The specified location-constraint is not valid";

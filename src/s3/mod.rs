@@ -5,6 +5,7 @@ pub mod body;
 pub mod checksum;
 pub mod conditions;
 pub mod cors;
+pub mod encryption;
 pub mod error;
 pub mod form;
 pub mod headers;

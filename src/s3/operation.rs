@@ -118,7 +118,7 @@ operations! {
     PutBucketNotificationConfiguration Answered;
     PutBucketAccelerateConfiguration Refused;
     PutBucketVersioning Refused;
-    PutObjectLockConfiguration Refused;
+    PutObjectLockConfiguration Answered;
     GetBucketAnalyticsConfiguration Refused;
     PutBucketAnalyticsConfiguration Refused;
     DeleteBucketAnalyticsConfiguration Refused;
@@ -150,10 +150,10 @@ operations! {
     PutObjectAcl Answered;
     PutObjectTagging Answered;
     DeleteObjectTagging Answered;
-    GetObjectLegalHold Refused;
-    PutObjectLegalHold Refused;
-    GetObjectRetention Refused;
-    PutObjectRetention Refused;
+    GetObjectLegalHold Answered;
+    PutObjectLegalHold Answered;
+    GetObjectRetention Answered;
+    PutObjectRetention Answered;
     GetObjectTorrent Refused;
     RestoreObject Answered;
     SelectObjectContent Refused;

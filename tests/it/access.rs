@@ -65,7 +65,7 @@ impl Who {
 }
 
 /// Two gateways over the same records: in one the limited user reads, in the other it writes.
-async fn limited() -> (Gateway, Gateway) {
+pub(crate) async fn limited() -> (Gateway, Gateway) {
     let policy = |actions: &str| format!("[{{ actions = [{actions}], buckets = [\"*\"] }}]");
     let reading = policy("\"s3:Get*\", \"s3:List*\"");
     let readers = Gateway::with(|settings| settings.policy = reading).await;

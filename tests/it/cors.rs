@@ -158,3 +158,30 @@ async fn c58_nothing_of_a_configuration_breaks_out_of_an_answer() {
     let any = preflight(&client, &at, "https://any.test", "GET").ok().await;
     assert_eq!(any.header("access-control-allow-credentials"), None);
 }
+
+/// The rules decide, and nobody else: it is the same for everybody, whatever they sign, and says nothing
+/// of what there is.
+#[tokio::test]
+async fn a_preflight_is_the_same_for_everybody() {
+    use crate::harness::gateway::{ADMIN, LIMITED};
+    let (gateway, client, bucket) = told().await;
+    client.put(&path(&bucket, "there")).body("v").ok().await;
+    let ask = |client: &Client, key: &str, origin: &str| {
+        let request = client.request("OPTIONS", &path(&bucket, key)).header("origin", origin);
+        request.header("access-control-request-method", "PUT")
+    };
+    for who in [
+        client.anonymous(),
+        client.with(ALICE.key, "not-her-secret-01"),
+        gateway.client(BOB),
+        gateway.client(LIMITED),
+        client.clone(),
+        gateway.client(ADMIN),
+    ] {
+        for key in ["there", "not there"] {
+            assert_eq!(allowed(&ask(&who, key, APP).ok().await), Some(APP));
+            let other = ask(&who, key, "https://evil.test").send().await;
+            assert_eq!((other.status, allowed(&other)), (403, None));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::buckets::bucket;
-use crate::harness::gateway::{ALICE, BOB, User};
+use crate::harness::gateway::{ADMIN, ALICE, BOB, LIMITED, User};
 use crate::harness::signer::{Signer, amz_date, sign_version_2};
 use crate::harness::{Answer, Client, Gateway, md5_hex, noise, now, path, unique};
 
@@ -441,5 +441,36 @@ async fn c41_a_redirect_goes_nowhere_but_to_the_web() {
         let answer = desk.refused(address, &form, 400, "InvalidArgument").await;
         assert_eq!(answer.header("location"), None);
         assert_eq!(answer.header("set-cookie"), None);
+    }
+}
+
+/// A form is a PUT in other clothes: whoever may write may send one, and nobody else.
+#[tokio::test]
+async fn a_form_is_for_those_who_may_write() {
+    let (readers, writers) = crate::access::limited().await;
+    let alice = readers.client(ALICE);
+    let bucket = bucket(&alice).await;
+    let at = path(&bucket, "k");
+    let wrong = User { secret: BOB.secret, ..ALICE };
+    for (who, gateway, user, answer) in [
+        ("anonymous", &readers, None, (403, "AccessDenied")),
+        ("wrong key", &readers, Some(wrong), (403, "SignatureDoesNotMatch")),
+        ("other", &readers, Some(BOB), (403, "AccessDenied")),
+        ("reader", &readers, Some(LIMITED), (403, "AccessDenied")),
+        ("writer", &writers, Some(LIMITED), (204, "")),
+        ("owner", &readers, Some(ALICE), (204, "")),
+        ("admin", &readers, Some(ADMIN), (204, "")),
+    ] {
+        alice.put(&at).body("old").ok().await;
+        let form = Form::new(&gateway.client(ALICE), &bucket).field("key", "k");
+        let form = match user {
+            Some(user) => form.signed(user, &Policy::of(&bucket)),
+            None => form,
+        };
+        let found = form.file("f", "new").send().await;
+        let code = if found.body.is_empty() { String::new() } else { found.error() };
+        assert_eq!((found.status, code.as_str()), answer, "{who}");
+        let kept = if found.status == 204 { "new" } else { "old" };
+        assert_eq!(alice.get(&at).ok().await.text(), kept, "{who}");
     }
 }

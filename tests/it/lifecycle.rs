@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use strict_azure::Seed;
+use strict_azure::{Action, Fault, Gate, Operation, Seed};
 
 use crate::buckets::bucket;
 use crate::documents::put;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Client, Gateway, Proxy, environment, path, strict_with};
+use crate::harness::program::Bluebucket;
+use crate::harness::stand::arrived;
+use crate::harness::{Client, Gateway, Proxy, environment, path, strict_with, unique};
 use crate::replicas::until;
 
 /// A gateway whose days are short.
@@ -120,12 +122,26 @@ async fn an_archived_object_is_restored() {
     if head.header("x-amz-restore").is_some() {
         assert_eq!(head.at("x-amz-restore"), "ongoing-request=\"true\"");
         restore("1").refused(409, "RestoreAlreadyInProgress").await;
+        for list in ["list-type", "versions", "marker"] {
+            let value = if list == "list-type" { "2" } else { "" };
+            let list = || client.get(&format!("/{bucket}")).query(list, value);
+            let told = list().header("x-amz-optional-object-attributes", "RestoreStatus");
+            let wanted = "<IsRestoreInProgress>true</IsRestoreInProgress>";
+            assert!(told.ok().await.text().contains(wanted));
+            assert!(!list().ok().await.text().contains("RestoreStatus"));
+        }
     } else {
         assert_eq!(client.get(&at).ok().await.text(), "v");
         restore("1").refused(403, "InvalidObjectState").await;
     }
     let hot = path(&bucket, "hot");
     client.put(&hot).body("v").ok().await;
+    let list = client.get(&format!("/{bucket}")).query("list-type", "2").query("prefix", "hot");
+    let told = list.header("x-amz-optional-object-attributes", "RestoreStatus").ok().await;
+    assert!(!told.text().contains("RestoreStatus"));
+    let list = client.get(&format!("/{bucket}")).query("list-type", "2");
+    let list = list.header("x-amz-optional-object-attributes", "Colour");
+    list.refused(400, "InvalidArgument").await;
     let document = "<RestoreRequest><Days>1</Days></RestoreRequest>";
     let restore = client.post(&hot).query("restore", "").body(document);
     restore.refused(403, "InvalidObjectState").await;
@@ -230,4 +246,44 @@ async fn what_will_happen_is_announced() {
 fn httpdate(moment: time::OffsetDateTime) -> String {
     let format = time::macros::format_description!("[day] [month repr:short] [year]");
     moment.format(format).unwrap()
+}
+
+/// SIGKILL in the middle of a page. Nothing is remembered of single objects, so whoever comes next, once
+/// the lease has run out, judges again what is left, and does no more than the rules say.
+#[tokio::test]
+async fn a_worker_that_is_killed_within_a_page_is_followed_by_another_strict() {
+    const KEYS: usize = 900;
+    let azure = strict_with(|_| {});
+    let system = unique("sys");
+    let program = || {
+        let program = Bluebucket::new().over(&azure.endpoint(), &system).user();
+        program.env("BLUEBUCKET_LIFECYCLE_DAY_SECONDS", "1").serve()
+    };
+    let mut first = program().await;
+    let bucket = unique("b");
+    first.client().put(&format!("/{bucket}")).ok().await;
+    let names: Vec<_> = (0..KEYS).map(|at| format!("old/{at:07}")).collect();
+    azure.seed(&bucket, names.iter().map(|name| (name.as_str(), Seed::bytes("v")))).unwrap();
+    azure.seed(&bucket, [("kept", Seed::bytes("v"))]).unwrap();
+    let gate = Gate::new();
+    let hold = Fault::new(Action::Hold(gate.clone())).on(Operation::BlobBatch).within(&bucket);
+    azure.set_fault(hold.skip(1));
+    let document = rules(&[rule("<Prefix>old/</Prefix>", GOES)]);
+    put(&first.client(), &bucket, "lifecycle", &document).ok().await;
+    arrived(&gate).await;
+    first.kill().await;
+    let left = azure.names(&bucket).len();
+    assert!(left < KEYS && left > KEYS / 2, "one batch of the page is done: {left}");
+    // Its lease is still there: the next one waits for its end.
+    let second = program().await;
+    let metric = "bluebucket_lifecycles_total{result=\"elsewhere\"}";
+    until(|| async {
+        let admin = Client { address: second.admin, ..second.client().anonymous() };
+        admin.get("/metrics").send().await.text().contains(metric)
+    })
+    .await;
+    assert_eq!(azure.names(&bucket).len(), left);
+    azure.advance_clock(Duration::from_secs(61));
+    until(|| async { keys(&second.client(), &bucket).await == ["kept"] }).await;
+    gate.open();
 }

@@ -18,6 +18,7 @@
 
 mod access;
 mod alias;
+mod annex;
 mod auth;
 mod buckets;
 mod check;
@@ -28,6 +29,7 @@ mod copy_strict;
 mod cors;
 mod deadlines;
 mod deploy;
+mod docs;
 mod documents;
 mod entra;
 mod errors;
@@ -56,9 +58,11 @@ mod probes;
 mod process;
 mod proxies;
 mod reading;
+mod recipes;
 mod reloads;
 mod replicas;
 mod requests;
+mod rights;
 mod status;
 mod streaming;
 mod strict;

@@ -303,6 +303,10 @@ async fn every_object_is_said_to_be_encrypted() {
     let with = |value| client.put(&at).header(NAME, value).body("v");
     with("aws:kms").refused(501, "NotImplemented").await;
     with("aws:kms:dsse").refused(501, "NotImplemented").await;
-    with("DES").refused(400, "InvalidEncryptionAlgorithmError").await;
+    with("DES").refused(400, "InvalidArgument").await;
+    // A read names no cipher: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html.
+    for reads in [client.get(&copy), client.head(&copy)] {
+        assert_eq!(reads.header(NAME, "AES256").send().await.status, 400);
+    }
     client.get(&at).refused(404, "NoSuchKey").await;
 }

@@ -25,6 +25,30 @@ async fn what_is_not_there_has_its_own_code() {
     }
 }
 
+/// No bucket has locks yet, and none can be given them: S3's answers for such a bucket.
+#[tokio::test]
+async fn a_bucket_without_locks_says_so() {
+    let (gateway, client, bucket) = stand().await;
+    let at = path(&bucket, "k");
+    client.put(&at).body("v").ok().await;
+    for (what, document) in [
+        ("retention", "<Retention><Mode>GOVERNANCE</Mode></Retention>"),
+        ("legal-hold", "<LegalHold><Status>ON</Status></LegalHold>"),
+    ] {
+        client.get(&at).query(what, "").refused(400, "InvalidRequest").await;
+        let put = |client: &crate::harness::Client| client.put(&at).query(what, "").body(document);
+        put(&client).refused(400, "InvalidRequest").await;
+        put(&gateway.client(BOB)).refused(403, "AccessDenied").await;
+    }
+    let document = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>\
+                    </ObjectLockConfiguration>";
+    let put = client.put(&format!("/{bucket}")).query("object-lock", "").body(document);
+    put.refused(409, "InvalidBucketState").await;
+    let create = client.put(&format!("/{}", crate::harness::unique("b")));
+    let create = create.header("x-amz-bucket-object-lock-enabled", "true");
+    create.refused(501, "NotImplemented").await;
+}
+
 #[tokio::test]
 async fn what_is_empty_is_an_empty_document() {
     let (_gateway, client, bucket) = stand().await;

@@ -16,10 +16,11 @@ use crate::access::{
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::query::Query;
 
-const ACTIONS: [(Action, &str); 8] = [
+const ACTIONS: [(Action, &str); 9] = [
     (Action::GetObject, "s3:GetObject"),
     (Action::PutObject, "s3:PutObject"),
     (Action::DeleteObject, "s3:DeleteObject"),
+    (Action::AbortMultipartUpload, "s3:AbortMultipartUpload"),
     (Action::GetObjectAcl, "s3:GetObjectAcl"),
     (Action::PutObjectAcl, "s3:PutObjectAcl"),
     (Action::ListBucket, "s3:ListBucket"),
@@ -35,6 +36,7 @@ struct World {
     bucket_acl: Option<&'static str>,
     object_acl: Option<&'static str>,
     object_owner: Option<&'static str>,
+    initiator: Option<&'static str>,
     tagged: bool,
     ownership: Option<Ownership>,
     ignore_public_acls: bool,
@@ -103,7 +105,13 @@ fn worlds() -> impl Strategy<Value = World> {
     ]));
     (
         (policy, option::of(select(acls.to_vec())), option::of(select(acls.to_vec()))),
-        (option::of(select(vec!["ann", "bob"])), any::<bool>(), ownership, any::<[bool; 2]>()),
+        (
+            option::of(select(vec!["ann", "bob"])),
+            option::of(select(vec!["bob", "eve"])),
+            any::<bool>(),
+            ownership,
+            any::<[bool; 2]>(),
+        ),
         (
             select(vec!["ann", "bob", "eve", "root", "nobody"]),
             option::of(select(vec!["curl", "wget"])),
@@ -113,7 +121,7 @@ fn worlds() -> impl Strategy<Value = World> {
         .prop_map(
             |(
                 (policy, bucket_acl, object_acl),
-                (owner, tagged, ownership, block),
+                (owner, initiator, tagged, ownership, block),
                 (who, agent),
                 (key, action),
             )| {
@@ -122,6 +130,7 @@ fn worlds() -> impl Strategy<Value = World> {
                     bucket_acl,
                     object_acl,
                     object_owner: owner,
+                    initiator,
                     tagged,
                     ownership,
                     ignore_public_acls: block[0],
@@ -171,8 +180,13 @@ fn asked(world: &World) -> (Option<bool>, bool) {
     let standing = Standing { owner: Some("ann"), rules: Some(&rules), ..Standing::default() };
     let tags = if world.tagged { vec![("team".to_owned(), "red".to_owned())] } else { Vec::new() };
     let object_acl = acl(world.object_acl);
-    let thing =
-        Thing { owner: world.object_owner, acl: object_acl.as_ref(), tags: &tags, own: false };
+    let thing = Thing {
+        owner: world.object_owner,
+        acl: object_acl.as_ref(),
+        tags: &tags,
+        own: false,
+        initiator: world.initiator,
+    };
     let question = Question { caller: &caller, action, resource };
     let before = match authorise(&question, &standing) {
         Ok(Outcome::Granted(_)) => Some(true),
@@ -292,6 +306,9 @@ fn naive(world: &World) -> bool {
     let closed = world.restrict_public_buckets && is_public && world.who != "ann";
     if of_ann && !closed && naive_policy(world, "Allow") {
         return true;
+    }
+    if action == Action::AbortMultipartUpload {
+        return world.initiator == Some(world.who);
     }
     if enforced {
         return false;

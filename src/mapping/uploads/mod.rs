@@ -5,6 +5,7 @@
 //! | the record of an upload | `up/<bucket>/u/<key>!<upload>` | headers and metadata: what came with Create |
 //! | a part | `up/<bucket>/p/<upload>/00001` | its bytes; ETag and checksum as of an object |
 //! | the outcome of an upload | `up/<bucket>/o/<upload>` | who ends it, and what a Complete has answered |
+//! | a long ACL, long tags | `up/<bucket>/a/<id>` | see [`super::annex`] |
 //!
 //! An upload is open while its record is there. Who ends it, Complete or Abort, first makes the
 //! outcome, which only one can; then the record goes, and the outcome stays for a day, so that a

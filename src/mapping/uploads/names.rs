@@ -162,6 +162,21 @@ impl Files {
         UploadId::parse(name.strip_prefix(&self.outcomes())?)
     }
 
+    /// What the names of all records of objects begin with that have much to say.
+    pub fn annexes(&self) -> String {
+        format!("{}a/", self.base)
+    }
+
+    /// The record of that id.
+    pub fn annex(&self, id: &CommitId) -> BlobName {
+        BlobName::new(format!("{}{id}", self.annexes()))
+    }
+
+    /// The id of the record of that name.
+    pub fn read_annex(&self, name: &str) -> Option<CommitId> {
+        CommitId::parse(name.strip_prefix(&self.annexes())?)
+    }
+
     /// What the names of an upload's parts begin with.
     pub fn parts(&self, upload: &UploadId) -> String {
         format!("{}{upload}/", self.all_parts())

@@ -3,7 +3,7 @@
 
 use http::{Response, StatusCode, header};
 
-use crate::access::Action;
+use crate::access::{Action, Level};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
@@ -22,12 +22,16 @@ pub(in crate::ops) enum Answer {
     Location,
     /// The bucket's owner pays.
     Payer,
+    /// No object of the bucket has a lock, and none can get one.
+    Unlocked,
+    /// Only a bucket with versions can be told to lock objects.
+    Unversioned,
 }
 
 /// What is answered to an operation that is a probe, and what the caller needs for it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are no probes")]
 pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
-    use Answer::{Empty, Location, None as Missing, Payer};
+    use Answer::{Empty, Location, None as Missing, Payer, Unlocked, Unversioned};
     use Operation as Op;
     Some(match operation {
         Op::GetBucketLocation => (Location, Action::GetBucketLocation),
@@ -43,6 +47,11 @@ pub(in crate::ops) fn answer(operation: Operation) -> Option<(Answer, Action)> {
             Missing(Code::ObjectLockConfigurationNotFoundError),
             Action::GetBucketObjectLockConfiguration,
         ),
+        Op::PutObjectLockConfiguration => (Unversioned, Action::PutBucketObjectLockConfiguration),
+        Op::GetObjectLegalHold => (Unlocked, Action::GetObjectLegalHold),
+        Op::PutObjectLegalHold => (Unlocked, Action::PutObjectLegalHold),
+        Op::GetObjectRetention => (Unlocked, Action::GetObjectRetention),
+        Op::PutObjectRetention => (Unlocked, Action::PutObjectRetention),
         Op::GetBucketRequestPayment => (Payer, Action::GetBucketRequestPayment),
         Op::GetBucketLogging => (Empty("BucketLoggingStatus"), Action::GetBucketLogging),
         Op::GetBucketNotificationConfiguration => {
@@ -60,7 +69,12 @@ pub(in crate::ops) async fn run(
     request: Request,
     (answer, action): (Answer, Action),
 ) -> Result<Response<Body>, Error> {
-    let bucket = gateway.open_bucket(&request, action).await?;
+    let bucket = match action.level() {
+        Level::Object => gateway.open_object(&request, action).await?.0,
+        Level::Service | Level::Bucket | Level::Listing => {
+            gateway.open_bucket(&request, action).await?
+        }
+    };
     let document = on_bucket(gateway, &bucket, answer)?;
     Response::builder()
         .status(StatusCode::OK)
@@ -72,6 +86,10 @@ pub(in crate::ops) async fn run(
 fn on_bucket(gateway: &Gateway, bucket: &Bucket, answer: Answer) -> Result<String, Error> {
     match answer {
         Answer::None(code) => Err(Error::new(code).detail("BucketName", bucket.name().as_str())),
+        Answer::Unlocked => Err(unlocked()),
+        Answer::Unversioned => Err(Error::new(Code::InvalidBucketState).message(
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+        )),
         Answer::Empty(name) => Ok(Writer::document(name).finish(name)),
         Answer::Location => Ok(location(&gateway.settings().region)),
         Answer::Payer => {
@@ -80,6 +98,11 @@ fn on_bucket(gateway: &Gateway, bucket: &Bucket, answer: Answer) -> Result<Strin
             Ok(document.finish("RequestPaymentConfiguration"))
         }
     }
+}
+
+/// What S3 says of locks in a bucket that has none.
+pub(in crate::ops) fn unlocked() -> Error {
+    Error::new(Code::InvalidRequest).message("Bucket is missing Object Lock Configuration")
 }
 
 /// S3 says nothing for `us-east-1`:

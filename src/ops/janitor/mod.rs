@@ -9,6 +9,7 @@
 //! - uploads that were created, and last got a part, longer ago than the configuration says;
 //! - parts of no upload (one that was written behind an abort);
 //! - outcomes that are older than a client's last retry;
+//! - records of long ACLs and tags that no object names;
 //! - all that was filed for a bucket that is no more.
 
 pub(super) mod lease;

@@ -1,6 +1,6 @@
 //! One sweep of an account: page by page through what is filed for its buckets' uploads.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -8,9 +8,12 @@ use tokio::time::Interval;
 
 use crate::azure::{
     BlobDeletion, BlobEntry, BlobError, BlobName, BlobPage, BlobPath, BlobStore, Conditions,
-    DeleteOptions, Kind, ListBlobs, ListContainers, ListEntry,
+    ContainerName, DeleteOptions, Kind, ListBlobs, ListContainers, ListEntry,
 };
+use crate::mapping::annex;
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
+use crate::mapping::commit_id::CommitId;
+use crate::mapping::metadata;
 use crate::mapping::uploads::{End, Files, Outcome, Record, UploadId};
 use crate::ops::accounts::Account;
 use crate::ops::janitor::lease::Held;
@@ -24,6 +27,9 @@ const STRAY_AFTER: Duration = Duration::from_hours(24);
 /// The ids of a bucket's open uploads are held while its parts are looked at. A bucket that has more is
 /// not searched for parts without an upload.
 const OPEN_UPLOADS_MAX: usize = 100_000;
+/// A record of an ACL or of tags is written before its object, whose body may come slowly; an object is
+/// made of blocks, which Azure drops after so long. What names its record by then never will.
+const ANNEX_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// A sweep at work.
 pub(in crate::ops) struct Sweep<'a> {
@@ -47,8 +53,8 @@ impl Sweep<'_> {
             let Some((place, bucket)) = Files::read(&base) else { continue };
             self.pace.tick().await;
             self.held.mark(&base).await?;
-            if known.contains(&bucket) {
-                self.uploads(&place).await?;
+            if let Some(container) = known.get(&bucket) {
+                self.uploads(&place, container).await?;
             } else {
                 self.remove_strays(&base, STRAY_AFTER, Removed::Stray).await?;
             }
@@ -67,18 +73,18 @@ impl Sweep<'_> {
         Ok(filed)
     }
 
-    /// The ids of all buckets of the account.
-    async fn buckets(&mut self) -> Result<HashSet<BucketId>, Fault> {
+    /// The ids of all buckets of the account, and their containers.
+    async fn buckets(&mut self) -> Result<HashMap<BucketId, ContainerName>, Fault> {
         let mut which = ListContainers { include_metadata: true, ..ListContainers::default() };
-        let mut known = HashSet::new();
+        let mut known = HashMap::new();
         loop {
             self.pace.tick().await;
             let page = self.account.store.list_containers(&which).await?;
             // What a newer release wrote has an id as well, which is not guessed at.
-            let facts = page.containers.iter().map(|found| BucketFacts::read(&found.metadata));
-            let facts: Vec<_> =
-                facts.collect::<Result<_, _>>().map_err(|_why| Fault::Unreadable)?;
-            known.extend(facts.into_iter().flatten().map(|facts| facts.id));
+            for found in &page.containers {
+                let facts = BucketFacts::read(&found.metadata).map_err(|_why| Fault::Unreadable)?;
+                known.extend(facts.map(|facts| (facts.id, found.name.clone())));
+            }
             which.marker = page.next_marker;
             if which.marker.is_none() {
                 return Ok(known);
@@ -106,9 +112,10 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// The uploads of one bucket, its parts, its outcomes.
-    async fn uploads(&mut self, files: &Files) -> Result<(), Fault> {
-        let Some(open) = self.records(files).await? else {
+    /// The uploads of one bucket, its parts, its outcomes, the records of its objects.
+    async fn uploads(&mut self, files: &Files, container: &ContainerName) -> Result<(), Fault> {
+        let mut named = HashSet::new();
+        let Some(open) = self.records(files, &mut named).await? else {
             tracing::warn!("a bucket has more open uploads than the janitor counts");
             return Ok(());
         };
@@ -132,7 +139,46 @@ impl Sweep<'_> {
             let old: Vec<_> = old.map(deletion).collect();
             self.remove(old, Removed::Outcome).await?;
         }
+        self.annexes(files, container, &named).await
+    }
+
+    /// Records of objects that neither their object nor an open upload names.
+    async fn annexes(
+        &mut self,
+        files: &Files,
+        container: &ContainerName,
+        named: &HashSet<CommitId>,
+    ) -> Result<(), Fault> {
+        let mut pages = Pages::of(files.annexes()).with(|which| which.include.metadata = true);
+        while let Some(page) = self.page(&mut pages).await? {
+            let mut unnamed = Vec::new();
+            for blob in blobs(&page) {
+                let Some(id) = files.read_annex(&blob.name) else { continue };
+                let Some(of) = annex::is_of(&blob.properties.metadata) else { continue };
+                let is_old = self.is_older(blob.properties.last_modified, ANNEX_AFTER);
+                if is_old && !named.contains(&id) && !self.names(container, of, &id).await? {
+                    unnamed.push(deletion(blob));
+                }
+            }
+            self.remove(unnamed, Removed::Stray).await?;
+        }
         Ok(())
+    }
+
+    /// Does the object name this record?
+    async fn names(
+        &mut self,
+        container: &ContainerName,
+        object: BlobName,
+        id: &CommitId,
+    ) -> Result<bool, Fault> {
+        self.pace.tick().await;
+        let path = BlobPath::new(container.clone(), object);
+        match self.store().properties(&path, &Conditions::default()).await {
+            Ok(found) => Ok(metadata::annex_of(&found.metadata).as_ref() == Some(id)),
+            Err(error) if error.kind() == Kind::NoSuchBlob => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Is it long ago that the upload was created, and is it not open?
@@ -141,7 +187,12 @@ impl Sweep<'_> {
     }
 
     /// The uploads that are open, once those are gone that nobody goes on with; none: there are too many.
-    async fn records(&mut self, files: &Files) -> Result<Option<HashSet<UploadId>>, Fault> {
+    /// `named` are the records that their objects are going to name.
+    async fn records(
+        &mut self,
+        files: &Files,
+        named: &mut HashSet<CommitId>,
+    ) -> Result<Option<HashSet<UploadId>>, Fault> {
         let mut pages = Pages::of(files.records()).with(|which| which.include.metadata = true);
         let mut open = HashSet::new();
         while let Some(page) = self.page(&mut pages).await? {
@@ -151,6 +202,7 @@ impl Sweep<'_> {
                 let gone =
                     self.is_abandoned(blob, &upload) && self.abandon(files, &upload, blob).await?;
                 let counts = !gone && open.len() <= OPEN_UPLOADS_MAX;
+                named.extend(metadata::annex_of(&blob.properties.metadata).filter(|_| counts));
                 open.extend(counts.then_some(upload));
             }
         }

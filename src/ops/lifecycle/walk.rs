@@ -6,11 +6,15 @@ use crate::azure::{
 };
 use crate::mapping::metadata::{self, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
+use crate::mapping::uploads::Files;
+use crate::ops::accounts::Account;
+use crate::ops::annex::{self, Missing};
 use crate::ops::janitor::Fault;
 use crate::ops::lifecycle::{Done, Subject, Worker};
 use crate::ops::object::delete::SNAPSHOTS;
 use crate::ops::object::together::{Deleted, delete_together, gone};
 use crate::s3::lifecycle::{Class, Due, Subject as Object};
+use crate::s3::tags::Tags;
 
 /// Blobs of one page; few enough that a page with all its metadata is no burden on memory.
 const PAGE: u32 = 1000;
@@ -44,7 +48,7 @@ impl Worker<'_> {
         let mut doomed = Vec::new();
         for entry in entries {
             let ListEntry::Blob(blob) = entry else { continue };
-            match self.due(subject, blob) {
+            match self.due(subject, blob).await? {
                 Some(Due::Expire) => doomed.push(deletion(blob)),
                 Some(Due::Move(class)) => self.move_to(subject, blob, class).await?,
                 None => {}
@@ -59,16 +63,40 @@ impl Worker<'_> {
     }
 
     /// What is due for a blob; nothing for one that is no object.
-    fn due(&self, subject: &Subject, blob: &BlobEntry) -> Option<Due> {
-        let key = subject.space.key_of(&blob.name)?;
+    async fn due(&mut self, subject: &Subject, blob: &BlobEntry) -> Result<Option<Due>, Fault> {
+        let Some(key) = subject.space.key_of(&blob.name) else { return Ok(None) };
         let facts = ObjectFacts::read(&blob.properties);
+        let tags = match &facts.annex {
+            Some(_) if subject.lifecycle.asks_for_tags() => {
+                let Some(tags) = self.tags(subject, blob).await? else { return Ok(None) };
+                tags
+            }
+            _ => facts.tags.clone(),
+        };
         let object = Object {
             key: &key,
             modified: metadata::last_modified(&facts, &blob.properties),
             size: blob.properties.content_length,
-            tags: &facts.tags,
+            tags: &tags,
         };
-        subject.lifecycle.due(&object, self.held.now(), self.day)
+        Ok(subject.lifecycle.due(&object, self.held.now(), self.day))
+    }
+
+    /// Tags that the blob had no room for; nothing where they cannot be read: then nothing is done.
+    async fn tags(&mut self, subject: &Subject, blob: &BlobEntry) -> Result<Option<Tags>, Fault> {
+        let files = Files::new(&subject.id, subject.space.prefix());
+        let mut properties = blob.properties.clone();
+        self.pace.tick().await;
+        let Account { store, system, .. } = self.account;
+        match annex::unfold(store, system, Some(&files), &mut properties).await {
+            Ok(()) => Ok(Some(ObjectFacts::read(&properties).tags)),
+            Err(Missing::Azure(error)) => Err(error.into()),
+            Err(Missing::Gone | Missing::Unreadable) => {
+                let container = subject.container.as_str();
+                tracing::warn!(container, "the tags of an object cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     /// Objects go as they were listed: one that was written since stays.

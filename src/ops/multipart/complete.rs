@@ -165,7 +165,7 @@ impl Complete {
         let pinned = self.resolve(gateway).await?;
         let id = commit_id()?;
         let end = End::Completed { etag: plan.etag.clone(), checksum: plan.checksum };
-        let outcome = Outcome::new(id.clone(), end, &self.upload.key);
+        let outcome = Outcome::new(id, end, &self.upload.key);
         let mut claim = match ends::claim(&self.upload, &outcome, over).await? {
             Turn::Ours(claim) => claim,
             Turn::Theirs => return Err(Missed::Ended),
@@ -276,7 +276,7 @@ impl From<Error> for Missed {
 /// What the commit carries: all that Create said, and what follows from the parts.
 fn describe(record: &Record, plan: &Plan, id: &CommitId) -> Result<PutOptions, Error> {
     let facts = ObjectFacts {
-        commit: Some(id.clone()),
+        commit: Some(*id),
         etag: Some(plan.etag.clone()),
         checksum: plan.checksum,
         parts: Some(plan.table()),

@@ -8,6 +8,7 @@ use crate::access::Action;
 use crate::azure::{BlobPath, PutOptions};
 use crate::mapping::errors;
 use crate::mapping::uploads::{PartsChecksum, Record, UploadId};
+use crate::ops::annex;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::multipart::files::{files_of_new, put_empty};
 use crate::ops::object::acl;
@@ -30,10 +31,11 @@ pub(in crate::ops) async fn run(
     gateway.make_room(&bucket, &key).await?;
     let files = files_of_new(gateway, &bucket).await?;
     let commit = commit_id()?;
-    let id = UploadId::new(commit.clone());
+    let id = UploadId::new(commit);
     (facts.owner, facts.acl) = acl::of_write(gateway, &bucket, &request)?;
     tags::may_bring(&bucket, &request.caller, &key, (&facts.tags, facts.owner.as_deref()))?;
-    facts.commit = Some(commit.clone());
+    facts.commit = Some(commit);
+    annex::keep(gateway, &bucket, &key, &mut facts, SPARE).await?;
     let initiator = request.caller.id().map(str::to_owned);
     let record = Record { key, headers: blob_headers, facts, checksum, initiator };
     let options = PutOptions {
@@ -61,6 +63,10 @@ pub(in crate::ops) async fn run(
     }
     answer.body(body::full(document.finish("InitiateMultipartUploadResult"))).map_err(unanswerable)
 }
+
+/// Metadata that is left for what the record says beside the object's own, and for what Complete adds,
+/// in bytes: the longest key in base64 is most of it.
+const SPARE: usize = 2048;
 
 /// Which checksums are kept:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.

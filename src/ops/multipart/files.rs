@@ -37,15 +37,16 @@ impl Upload {
         request: &Request,
         action: Action,
     ) -> Result<Self, Error> {
-        let (bucket, key) = gateway.open_object(request, action).await?;
         let text = request.query.get("uploadId").unwrap_or_default();
-        let id = UploadId::parse(text).ok_or_else(|| no_such_upload(text))?;
+        let id = UploadId::parse(text);
+        let (bucket, key) = gateway.open_upload(request, action, id.as_ref()).await?;
+        let id = id.ok_or_else(|| no_such_upload(text))?;
         if let Some(files) = bucket.files() {
             return Ok(Self { bucket, key, id, files });
         }
         // Another replica may have given the bucket its id a moment ago.
         gateway.forget(&bucket).await;
-        let (bucket, key) = gateway.open_object(request, action).await?;
+        let (bucket, key) = gateway.open_upload(request, action, Some(&id)).await?;
         let files = bucket.files().ok_or_else(|| no_such_upload(text))?;
         Ok(Self { bucket, key, id, files })
     }
@@ -142,7 +143,10 @@ pub(super) async fn put_empty(
 }
 
 /// Where the uploads of a bucket are filed that is about to get one: it is given an id if it has none.
-pub(super) async fn files_of_new(gateway: &Gateway, bucket: &Bucket) -> Result<Files, Error> {
+pub(in crate::ops) async fn files_of_new(
+    gateway: &Gateway,
+    bucket: &Bucket,
+) -> Result<Files, Error> {
     if let Some(files) = bucket.files() {
         return Ok(files);
     }

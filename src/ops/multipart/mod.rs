@@ -13,7 +13,7 @@ pub(super) mod cache;
 mod complete;
 mod create;
 pub(super) mod ends;
-mod files;
+pub(in crate::ops) mod files;
 mod found;
 mod list_parts;
 mod list_uploads;

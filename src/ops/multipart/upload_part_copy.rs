@@ -49,8 +49,8 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let upload = Upload::named(gateway, &request, Action::PutObject).await?;
     let number = PartNumber::parse(request.query.get("partNumber").unwrap_or_default())?;
-    let (from_bucket, from_key) = source(&request.headers)?;
-    let from = gateway.open_source(&request, &from_bucket, &from_key).await?;
+    let (from_bucket, from_key, reads) = source(&request.headers)?;
+    let from = gateway.open_source(&request, reads, (&from_bucket, &from_key)).await?;
     let record = upload.record(gateway).await?;
     let (from, found) = from.look(gateway).await?;
     judge(&request.headers, &Described::of(&found))?;
@@ -159,7 +159,7 @@ impl PartCopy {
         (etag, checksum): (&str, Option<ObjectChecksum>),
     ) -> Result<PutOptions, Error> {
         let facts = ObjectFacts {
-            commit: Some(id.clone()),
+            commit: Some(*id),
             etag: md5.is_none().then(|| etag.to_owned()),
             checksum,
             ..ObjectFacts::default()

@@ -9,6 +9,7 @@ use http::{Response, StatusCode, header};
 use crate::access::{self, Acl, Action, Of, Ownership, Role, Rules};
 use crate::azure::{Conditions, Kind};
 use crate::mapping::metadata::{self, ObjectFacts};
+use crate::ops::annex;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::open::{Bucket, object_acl};
 use crate::s3::body::{self, Body};
@@ -16,8 +17,6 @@ use crate::s3::{Code, Error, headers};
 
 /// How often a change is tried that others have overtaken.
 const TRIES_MAX: u32 = 10;
-/// The longest list that the blob's metadata has room for beside everything else, in bytes.
-const TEXT_BYTES_MAX: usize = 1500;
 
 /// Owner and list of an object that a request writes.
 pub(in crate::ops) fn of_write(
@@ -97,12 +96,7 @@ fn keep(acl: &Acl, owner: &str, rules: &Rules) -> Result<Option<String>, Error> 
     if acl.is_private(owner) {
         return Ok(None);
     }
-    let text = acl.text();
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(Error::new(Code::NotImplemented)
-            .message("An object's ACL of so many grants is not implemented."));
-    }
-    Ok(Some(text))
+    Ok(Some(acl.text()))
 }
 
 /// `GetObjectAcl`
@@ -152,7 +146,8 @@ pub(in crate::ops) async fn put(
         if text == facts.acl {
             return done();
         }
-        let metadata = metadata::with_acl(&properties, text)?;
+        let metadata = metadata::with_acl(&properties, text);
+        let metadata = annex::fold(gateway, &bucket, reader.key(), metadata).await?;
         let pinned = Conditions::if_match(properties.etag.clone());
         let path = bucket.path(reader.key());
         match bucket.store().set_metadata(&path, &metadata, &pinned).await {

@@ -6,6 +6,7 @@ use crate::access::Action;
 use crate::azure::{self, BlobHeaders, Properties, PutOptions};
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{ObjectChecksum, ObjectFacts};
+use crate::ops::annex;
 use crate::ops::budget::Budget;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl;
@@ -46,8 +47,8 @@ pub(in crate::ops) async fn run(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (bucket, key) = gateway.open_object(&request, Action::PutObject).await?;
-    let (from_bucket, from_key) = source(&request.headers)?;
-    let reader = gateway.open_source(&request, &from_bucket, &from_key).await?;
+    let (from_bucket, from_key, reads) = source(&request.headers)?;
+    let reader = gateway.open_source(&request, reads, (&from_bucket, &from_key)).await?;
     let directive = directive(&request.headers)?;
     let (from, found) = reader.look(gateway).await?;
     let itself =
@@ -72,8 +73,9 @@ pub(in crate::ops) async fn run(
     let owned = acl::of_write(gateway, &bucket, &request)?;
     let tags = tags_of_copy(&request.headers, &reader, &found)?;
     tags::may_bring(&bucket, &request.caller, &key, (&tags, owned.0.as_deref()))?;
-    let (mut options, facts, id) =
-        describe(&request, directive, (&found, &described), (owned, tags))?;
+    let (headers, mut facts) = describe(&request, directive, (&found, &described), (owned, tags))?;
+    annex::keep(gateway, &bucket, &key, &mut facts, put::SPARE).await?;
+    let (mut options, facts, id) = plan(&found, headers, facts)?;
     options.conditions = conditions::pin(gateway, &bucket, &key, &wanted).await?;
     if itself && options.conditions.if_match.is_none() {
         // What is read and what is replaced have to be the same state of the object.
@@ -124,8 +126,11 @@ async fn carry(
     Ok((modified, carry::full_object(&stored.verified)))
 }
 
-/// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path.
-pub(in crate::ops) fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), Error> {
+/// The source that a request names, as `bucket/key` or `/bucket/key`, encoded like a path, and what a
+/// caller needs to read it.
+pub(in crate::ops) fn source(
+    headers: &HeaderMap,
+) -> Result<(BucketName, ObjectKey, Action), Error> {
     let invalid = |value: &str| {
         Error::invalid_argument(
             "x-amz-copy-source",
@@ -135,21 +140,21 @@ pub(in crate::ops) fn source(headers: &HeaderMap) -> Result<(BucketName, ObjectK
     };
     let value = headers::text(headers, &headers::COPY_SOURCE)?.unwrap_or_default();
     let (path, query) = value.split_once('?').unwrap_or((value, ""));
-    match query.strip_prefix("versionId=") {
-        None if query.is_empty() => {}
-        Some("null") => {}
+    let action = match query.strip_prefix("versionId=") {
+        None if query.is_empty() => Action::GetObject,
+        Some("null") => Action::GetObject.of_version(),
         Some(version) => {
             return Err(Error::new(Code::NoSuchVersion).detail("VersionId", version));
         }
         None => return Err(invalid(value)),
-    }
+    };
     let path = decode_with(path, Plus::IsPlus).map_err(|_broken| invalid(value))?;
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (bucket, key) = path.split_once('/').ok_or_else(|| invalid(value))?;
     if bucket.is_empty() || key.is_empty() {
         return Err(invalid(value));
     }
-    Ok((BucketName::parse(bucket)?, ObjectKey::parse(key)?))
+    Ok((BucketName::parse(bucket)?, ObjectKey::parse(key)?, action))
 }
 
 fn directive(headers: &HeaderMap) -> Result<Directive, Error> {
@@ -212,7 +217,7 @@ fn describe(
     directive: Directive,
     (found, described): (&Properties, &Described),
     ((owner, acl), tags): ((Option<String>, Option<String>), Tags),
-) -> Result<Plan, Error> {
+) -> Result<(BlobHeaders, ObjectFacts), Error> {
     let (blob_headers, said) = object_headers::read(&request.headers)?;
     let source = &described.facts;
     let (blob_headers, facts) = match directive {
@@ -226,10 +231,8 @@ fn describe(
             (found.headers.clone(), facts)
         }
     };
-    let id = commit_id()?;
     let md5 = found.headers.content_md5.filter(|_| source.etag.is_none());
     let facts = ObjectFacts {
-        commit: Some(id.clone()),
         owner,
         acl,
         tags,
@@ -239,8 +242,15 @@ fn describe(
         parts: source.parts.filter(|parts| parts.size.is_some()),
         ..facts
     };
+    Ok((BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers }, facts))
+}
+
+/// What the copy commits.
+fn plan(found: &Properties, headers: BlobHeaders, facts: ObjectFacts) -> Result<Plan, Error> {
+    let id = commit_id()?;
+    let facts = ObjectFacts { commit: Some(id.clone()), ..facts };
     let options = PutOptions {
-        headers: BlobHeaders { content_md5: found.headers.content_md5, ..blob_headers },
+        headers,
         metadata: facts.write(found.content_length)?,
         tier: put::tier(facts.storage_class),
         ..PutOptions::default()
@@ -278,7 +288,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-copy-source", HeaderValue::from_str(value).unwrap());
         let found = source(&headers).ok();
-        let found = found.as_ref().map(|(bucket, key)| (bucket.as_str(), key.as_str()));
+        let found = found.as_ref().map(|(bucket, key, _)| (bucket.as_str(), key.as_str()));
         assert_eq!(found, want, "{value}");
     }
 

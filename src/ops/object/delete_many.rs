@@ -40,7 +40,13 @@ pub(in crate::ops) async fn run(
     gateway: &Gateway,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let bucket = gateway.open_bucket(&request, Action::DeleteObject).await?;
+    let bucket = match gateway.open_bucket(&request, Action::DeleteObject).await {
+        // Which of the keys are of a version, their document says.
+        Err(denied) if denied.code() == Code::AccessDenied => {
+            gateway.open_bucket(&request, Action::DeleteObjectVersion).await?
+        }
+        other => other?,
+    };
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let delete = xml::read(&document, "Delete")?;
     let quiet = delete.one("Quiet")?.is_some_and(|quiet| quiet.text.trim() == "true");
@@ -129,7 +135,9 @@ async fn delete_all(
 
 /// May this key be deleted at all?
 async fn check(bucket: &Bucket, request: &Request, one: &Doomed) -> Result<(), Error> {
-    bucket.allow(&request.caller, Action::DeleteObject, &one.key).await?;
+    let action = Action::DeleteObject;
+    let action = if one.version.is_some() { action.of_version() } else { action };
+    bucket.allow(&request.caller, action, &one.key).await?;
     match one.version.as_deref() {
         None | Some("null") => Ok(()),
         Some(_) => Err(Error::new(Code::NoSuchVersion)),

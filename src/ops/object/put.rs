@@ -6,6 +6,7 @@ use crate::access::Action;
 use crate::azure::{self, Kind, PutOptions};
 use crate::mapping::metadata::{ChecksumKind, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
+use crate::ops::annex;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::acl;
 use crate::ops::object::carry;
@@ -30,13 +31,14 @@ pub(in crate::ops) async fn run(
     let Request { headers, body, payload, caller, .. } = request;
     let (blob_headers, facts) = object_headers::read(&headers)?;
     tags::may_bring(&bucket, &caller, &key, (&facts.tags, owner.as_deref()))?;
-    let facts = ObjectFacts { owner, acl, ..facts };
+    let mut facts = ObjectFacts { owner, acl, ..facts };
     let tags = facts.tags.clone();
     let wanted = conditions::of_write(Conditions::read(&headers)?);
     let promised = Promised::read(&headers)?;
     gateway.make_room(&bucket, &key).await?;
     let path = bucket.path(&key);
     let pinned = conditions::pin(gateway, &bucket, &key, &wanted).await?;
+    annex::keep(gateway, &bucket, &key, &mut facts, SPARE).await?;
     let destination = Destination {
         store: bucket.store().clone(),
         path,
@@ -69,6 +71,9 @@ pub(in crate::ops) async fn run(
     answer.body(body::empty()).map_err(unanswerable)
 }
 
+/// Metadata that is left for what a body tells of itself, and for the ids of its commit, in bytes.
+pub(in crate::ops) const SPARE: usize = 512;
+
 /// What the commit carries, once the body is proved.
 fn plan(
     mut options: PutOptions,
@@ -76,7 +81,7 @@ fn plan(
     verified: &Verified,
 ) -> Result<Commit, Error> {
     let id = commit_id()?;
-    facts.commit = Some(id.clone());
+    facts.commit = Some(id);
     facts.checksum = carry::full_object(verified);
     options.tier = tier(facts.storage_class);
     options.metadata = facts.write(verified.length())?;

@@ -6,6 +6,7 @@ use http::{Response, StatusCode, header};
 use crate::access::{Action, Caller};
 use crate::azure::{Conditions, Kind};
 use crate::mapping::metadata::{self, ObjectFacts};
+use crate::ops::annex;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
 use crate::ops::object::get::refuse_version;
 use crate::ops::open::Bucket;
@@ -92,7 +93,8 @@ async fn change(
         if ObjectFacts::read(&now).tags == *tags {
             return Ok(());
         }
-        let metadata = metadata::with_tags(&now, tags)?;
+        let metadata = metadata::with_tags(&now, tags);
+        let metadata = annex::fold(gateway, &bucket, reader.key(), metadata).await?;
         let (path, pinned) = (bucket.path(reader.key()), Conditions::if_match(now.etag));
         match bucket.store().set_metadata(&path, &metadata, &pinned).await {
             Ok(_) => return Ok(()),

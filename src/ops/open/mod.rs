@@ -2,6 +2,7 @@
 
 mod place;
 mod reader;
+mod upload;
 
 use std::sync::Arc;
 
@@ -68,6 +69,7 @@ impl Gateway {
         action: Action,
     ) -> Result<(Bucket, ObjectKey), Error> {
         let (name, key) = target_object(request)?;
+        let action = of_version(request, action);
         let bucket = self.open(request, action, Resource::Object(name, key), Freshness::Cached);
         Ok((bucket.await?, key.clone()))
     }
@@ -80,20 +82,20 @@ impl Gateway {
     ) -> Result<Reader, Error> {
         let (name, key) = target_object(request)?;
         let place = self.place(request, name, Freshness::Cached).await?;
-        let reader = Reader::of(request, place, action, key)?;
+        let reader = Reader::of(request, place, of_version(request, action), key)?;
         check_owner(request, &headers::EXPECTED_BUCKET_OWNER, &reader.place)?;
         Ok(reader)
     }
 
-    /// A copy's source.
+    /// A copy's source, to be read as `action` says.
     pub(in crate::ops) async fn open_source(
         &self,
         request: &Request,
-        name: &BucketName,
-        key: &ObjectKey,
+        action: Action,
+        (name, key): (&BucketName, &ObjectKey),
     ) -> Result<Reader, Error> {
         let place = self.place(request, name, Freshness::Cached).await?;
-        let reader = Reader::of(request, place, Action::GetObject, key)?;
+        let reader = Reader::of(request, place, action, key)?;
         check_owner(request, &headers::EXPECTED_SOURCE_BUCKET_OWNER, &reader.place)?;
         Ok(reader)
     }
@@ -110,7 +112,7 @@ impl Gateway {
         let bucket = match (place.ask(&request.caller, action, resource)?, resource) {
             (Outcome::Granted(grant), _) => Bucket::granted(grant, Arc::new(place)),
             (Outcome::Depends(_), Resource::Object(_, key)) => {
-                Reader::of(request, place, action, key)?.look(self).await?.0
+                Reader::of(request, place, action, key)?.permit(self).await?
             }
             (Outcome::Depends(_), _) => return Err(Error::new(Code::AccessDenied)),
         };
@@ -276,6 +278,11 @@ fn rules_of(documents: &Documents) -> Result<Rules, Error> {
 enum Freshness {
     Cached,
     Now,
+}
+
+/// What is done where a request names a version, `null` as well.
+fn of_version(request: &Request, action: Action) -> Action {
+    if request.query.filled("versionId").is_some() { action.of_version() } else { action }
 }
 
 fn target_object(request: &Request) -> Result<(&BucketName, &ObjectKey), Error> {

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use crate::access::{
     self, Acl, Action, Caller, Grant, Outcome, Question, Resource, Rules, Standing, Thing, Writes,
 };
-use crate::azure::{BlobError, BlobPath, BlobStore, Conditions, ContainerName, Kind, Properties};
+use crate::azure::{
+    BlobError, BlobPath, BlobRead, BlobStore, Conditions, ContainerName, Kind, Properties,
+    ReadOptions,
+};
 use crate::mapping::bucket_facts::BucketId;
 use crate::mapping::errors;
 use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::uploads::Files;
 use crate::mapping::walk::WalkInput;
 use crate::ops::accounts::{Account, Location};
+use crate::ops::annex::{self, Missing};
 use crate::ops::bucket_cache::Known;
 use crate::ops::documents::{Document, Documents};
 use crate::ops::listing::objects::Asked;
@@ -73,9 +77,65 @@ impl Place {
         action: Action,
         key: &ObjectKey,
     ) -> Result<(Grant, Properties), Unseen> {
-        let properties = self.store.properties(&self.path(key), &Conditions::default()).await?;
-        let grant = self.settle(caller, action, key, &ObjectFacts::read(&properties))?;
-        Ok((grant, properties))
+        for _ in 1..LOOKS_MAX {
+            let path = self.path(key);
+            let mut properties = self.store.properties(&path, &Conditions::default()).await?;
+            match self.unfold(&mut properties).await {
+                Ok(()) => {
+                    let facts = ObjectFacts::read(&properties);
+                    return Ok((self.settle(caller, action, key, &facts)?, properties));
+                }
+                // It names another record by now.
+                Err(Missing::Gone) => {}
+                Err(missing) => return Err(unknown(missing)),
+            }
+        }
+        Err(unknown(Missing::Gone))
+    }
+
+    /// The bytes of an object, and all that it says of itself. Nobody has been allowed them yet.
+    pub(super) async fn read(
+        &self,
+        key: &ObjectKey,
+        options: &ReadOptions,
+    ) -> Result<BlobRead, Unseen> {
+        for _ in 1..LOOKS_MAX {
+            let mut found = self.store.read(&self.path(key), options).await?;
+            match self.unfold(&mut found.properties).await {
+                Ok(()) => return Ok(found),
+                Err(Missing::Gone) => {}
+                Err(missing) => return Err(unknown(missing)),
+            }
+        }
+        Err(unknown(Missing::Gone))
+    }
+
+    /// What an object says of itself outside of its blob becomes part of what its blob says.
+    async fn unfold(&self, properties: &mut Properties) -> Result<(), Missing> {
+        let files = self.known.facts.as_ref().map(|facts| self.files(&facts.id));
+        let system = &self.location.account.system;
+        annex::unfold(&self.store, system, files.as_ref(), properties).await
+    }
+
+    /// Where the records of the bucket's uploads and objects are filed.
+    pub(super) fn files(&self, id: &BucketId) -> Files {
+        Files::new(id, self.location.keys.prefix())
+    }
+
+    /// May `caller` delete a key that nothing is under? Who may delete its own may: as at S3, it is
+    /// told that there is nothing left of it.
+    pub(super) fn settle_absent(
+        &self,
+        caller: &Caller,
+        action: Action,
+        key: &ObjectKey,
+    ) -> Result<Grant, Error> {
+        if !matches!(action, Action::DeleteObject | Action::DeleteObjectVersion) {
+            return Err(Error::new(Code::AccessDenied));
+        }
+        let question = Question { caller, action, resource: Resource::Object(&self.name, key) };
+        let thing = Thing { owner: caller.id(), own: true, ..Thing::default() };
+        access::settle(&question, &self.standing(), &thing)
     }
 
     pub(super) fn path(&self, key: &ObjectKey) -> BlobPath {
@@ -87,6 +147,21 @@ impl Place {
         let listing = caller.clone().listing(key.as_str());
         let resource = Resource::Listing(&self.name, key.as_str());
         matches!(self.ask(&listing, Action::ListBucket, resource), Ok(Outcome::Granted(_)))
+    }
+}
+
+/// How often an object is looked at whose record has just been replaced.
+const LOOKS_MAX: u32 = 4;
+
+/// What is not known of an object might deny something: it is not shown to anybody.
+fn unknown(missing: Missing) -> Unseen {
+    let refuse = |cause| Unseen::Refused(Error::new(Code::InternalError).caused_by(cause));
+    match missing {
+        Missing::Gone => refuse("the record of an object's ACL and tags is not there"),
+        Missing::Unreadable => {
+            refuse("the record of an object's ACL and tags is of a form that is not known")
+        }
+        Missing::Azure(error) => Unseen::Refused(errors::on_service(error)),
     }
 }
 
@@ -187,7 +262,7 @@ impl Bucket {
                 Err(Unseen::Refused(error)) => Err(error),
                 // Who may not know what is there is told the same of what is not.
                 Err(Unseen::Azure(error)) if error.kind() == Kind::NoSuchBlob => {
-                    Err(Error::new(Code::AccessDenied))
+                    self.place.settle_absent(caller, action, key).map(|_granted| ())
                 }
                 Err(Unseen::Azure(error)) => Err(errors::on_object(error, self.name(), key)),
             },
@@ -245,7 +320,7 @@ impl Bucket {
 
     /// The same, of a bucket of that id.
     pub(in crate::ops) fn files_under(&self, id: &BucketId) -> Files {
-        Files::new(id, self.place.location.keys.prefix())
+        self.place.files(id)
     }
 
     /// The walk to a page of its keys.

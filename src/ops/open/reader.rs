@@ -52,9 +52,26 @@ impl Reader {
         }
     }
 
+    /// The bucket, if the object says that the caller may do this to it.
+    pub(super) async fn permit(&self, gateway: &Gateway) -> Result<Bucket, Error> {
+        match self.place.look(&self.caller, self.action, &self.key).await {
+            Ok((grant, _)) => Ok(self.bucket(grant)),
+            Err(Unseen::Refused(error)) => Err(error),
+            Err(Unseen::Azure(error)) => {
+                let absent = error.kind() == Kind::NoSuchBlob;
+                match self.place.settle_absent(&self.caller, self.action, &self.key) {
+                    Ok(grant) if absent => Ok(self.bucket(grant)),
+                    _ => Err(self.explain(gateway, error).await),
+                }
+            }
+        }
+    }
+
     /// May the caller do this as well to what it has looked at?
     pub(in crate::ops) fn also(&self, action: Action, found: &Properties) -> Result<(), Error> {
         let facts = ObjectFacts::read(found);
+        let versioned = self.action == Action::GetObjectVersion;
+        let action = if versioned { action.of_version() } else { action };
         self.place.settle(&self.caller, action, &self.key, &facts).map(|_granted| ())
     }
 
@@ -71,7 +88,7 @@ impl Reader {
             let (_granted, found) = self.place.look(&self.caller, self.action, &self.key).await?;
             options.conditions.if_match = Some(found.etag);
         }
-        let found = self.place.store.read(&self.place.path(&self.key), &options).await?;
+        let found = self.place.read(&self.key, &options).await?;
         let grant = match &self.outcome {
             Outcome::Granted(grant) => grant.clone(),
             Outcome::Depends(_) => {
