@@ -130,7 +130,7 @@ def proxies(folder):
     """Certificates and places are this folder's; the addresses stay, because nothing is asked there."""
     key = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=s3"]
     if not shutil.which("openssl"):
-        return passed_over("deploy/proxies", "openssl is missing; tests/it/proxies.rs runs them in any case")
+        return passed_over("deploy/proxies", "openssl is missing; tests/it/proxies runs them in any case")
     made = [*key, "-keyout", folder / "s3.key", "-out", folder / "s3.crt"]
     subprocess.run([str(word) for word in made], check=True, capture_output=True)
     (folder / "s3.pem").write_text((folder / "s3.crt").read_text() + (folder / "s3.key").read_text())
@@ -148,7 +148,7 @@ def proxies(folder):
     home = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     adapter = ["--adapter", "caddyfile", "--config", folder / "proxies-Caddyfile"]
     run("caddy validate", [caddy, "validate", *adapter], env=home)
-    # Traefik has no such command: tests/it/proxies.rs starts it, and a key that it does not know ends it.
+    # Traefik has no such command: tests/it/proxies starts it, and a key that it does not know ends it.
     for name in ["traefik.yml", "traefik-dynamic.yml"]:
         yaml.safe_load((DEPLOY / "proxies" / name).read_text())
 

@@ -98,9 +98,11 @@ class Soak:
         replica.start()
 
     def kill(self, replica):
+        # The looking takes a moment; what is in flight then is what is likely to be.
+        open_requests = replica.metric("bluebucket_requests_in_flight")
         self.kills.append(time.monotonic())
         replica.kill()
-        self.say(f"{replica.name} killed")
+        self.say(f"{replica.name} killed with {open_requests:.0f} requests in flight")
         self.ended.wait(5)
         replica.start()
 

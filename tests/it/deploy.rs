@@ -1,5 +1,5 @@
 //! What `deploy/` ships, read by the gateway itself: each configuration is one that it takes. Their own
-//! tools look at the rest (`.ci/deploy`), and `proxies.rs` runs the proxies.
+//! tools look at the rest (`.ci/deploy`), and `proxies/` runs the proxies.
 
 use std::fs;
 use std::path::Path;
