@@ -20,8 +20,7 @@ use State::{Partly, Refused, Yes};
 
 const NO_VERSIONS: &str =
     "versions are not built; the words for them are kept free (ARCHITECTURE.md)";
-const NO_LOCK: &str =
-    "object lock is not built: it would bind only those who come through the gateway";
+const NO_LOCK: &str = "object lock is not built: the answer is S3's for a bucket that has none";
 const NO_REPORTS: &str =
     "a report on the storage account is Azure's (Blob Inventory, Azure Monitor)";
 const NO_WEBSITE: &str =

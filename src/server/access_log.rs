@@ -16,6 +16,7 @@ use http::{Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use tokio::sync::oneshot;
 
 use crate::access::Connection;
 use crate::s3::operation::Operation;
@@ -26,6 +27,8 @@ use crate::server::metrics::Metrics;
 const LINES_MAX: usize = 8192;
 /// How often it is looked whether the file is still the one of that name, and what waits is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for a disk.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// Query parameters that are, or hold, a proof: none of them is written down.
 const PROOFS: [&str; 4] = ["x-amz-signature", "x-amz-security-token", "signature", "sig"];
 /// As S3 writes keys: all but unreserved characters and `/`.
@@ -35,8 +38,17 @@ const IN_A_KEY: &AsciiSet =
 /// Where lines go. A clone writes into the same file.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    sender: SyncSender<String>,
+    sender: SyncSender<Message>,
     metrics: Metrics,
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Message {
+    /// One more line.
+    Line(String),
+    /// Say so when all of them are in the file.
+    Write(oneshot::Sender<()>),
 }
 
 impl AccessLog {
@@ -52,8 +64,20 @@ impl AccessLog {
 
     /// Takes a line, if there is room.
     pub fn take(&self, line: String) {
-        if self.sender.try_send(line).is_err() {
+        if self.sender.try_send(Message::Line(line)).is_err() {
             self.metrics.access_log_lost();
+        }
+    }
+
+    /// Waits until every line is in the file: the end of the process ends its thread, too.
+    pub async fn written(&self) {
+        let (told, written) = oneshot::channel();
+        let sender = self.sender.clone();
+        // There may be no room for it at once.
+        let told = tokio::task::spawn_blocking(move || sender.send(Message::Write(told)));
+        let all = async { told.await.is_ok_and(|sent| sent.is_ok()) && written.await.is_ok() };
+        if !tokio::time::timeout(WRITTEN_WITHIN, all).await.unwrap_or_default() {
+            tracing::error!("the end of the access log is not written");
         }
     }
 }
@@ -91,11 +115,14 @@ impl Target {
 }
 
 /// Writes until nobody sends any more.
-fn write(mut target: Target, lines: &Receiver<String>) {
+fn write(mut target: Target, lines: &Receiver<Message>) {
     let mut ill = false;
     loop {
         let written = match lines.recv_timeout(LOOK_EVERY) {
-            Ok(line) => target.line(&line),
+            Ok(Message::Line(line)) => target.line(&line),
+            Ok(Message::Write(told)) => {
+                target.out.flush().inspect(|()| told.send(()).unwrap_or(()))
+            }
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => {
                 return target.out.flush().unwrap_or_default();

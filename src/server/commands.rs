@@ -169,6 +169,7 @@ pub struct Running {
     exporter: Option<Exporter>,
     signals: Signals,
     gateway: Arc<Gateway>,
+    access_log: Option<AccessLog>,
 }
 
 impl Running {
@@ -195,6 +196,7 @@ impl Running {
             front.traces = Some(traces);
             exporter
         });
+        let access_log = front.access_log.clone();
         let handler = router::service(front);
         metrics.begun(now_seconds(), config.limits.memory_bytes);
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?;
@@ -214,7 +216,7 @@ impl Running {
         let admin = Admin { health, metrics, census, config: shown, s3: server.s3_address() };
         let parts = Parts { admin, tls, deadlines, background };
         let signals = Signals::catch()?;
-        Ok(Self { server, parts, handler, reloader, exporter, signals, gateway })
+        Ok(Self { server, parts, handler, reloader, exporter, signals, gateway, access_log })
     }
 
     /// The ports.
@@ -229,7 +231,8 @@ impl Running {
 
     /// Serves until a signal or `shutdown` ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { server, parts, handler, reloader, signals, gateway, mut exporter } = self;
+        let Self { server, parts, handler, reloader, signals, gateway, access_log, mut exporter } =
+            self;
         let lifecycle = lifecycle(Arc::clone(&gateway), &parts, &shutdown);
         let janitor = janitor(gateway, &parts, &shutdown);
         let (s3, admin) = (server.s3_address(), server.admin_address());
@@ -251,6 +254,9 @@ impl Running {
         };
         if let Some(mut exporter) = exporter {
             exporter.flush().await;
+        }
+        if let Some(log) = access_log {
+            log.written().await;
         }
         ended
     }

@@ -68,6 +68,7 @@ async fn a_wrong_key_is_told_from_a_wrong_way() {
         1,
         &["BROKEN account default: does not answer", "Is the key current?"],
     );
+    assert!(!check(&wrong_key).await.out.contains(".."), "a sentence ends once");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable =
         right.replace(&format!("127.0.0.1:{}", azurite().port()), &nobody.to_string());

@@ -28,6 +28,7 @@ mod copy;
 mod copy_strict;
 mod cors;
 mod deadlines;
+mod deploy;
 mod docs;
 mod documents;
 mod entra;

@@ -131,6 +131,9 @@ async fn a_request_is_one_line_with_all_that_it_was() {
     assert_eq!(running.end().await, Some(0));
     let log: Vec<Value> =
         running.log().await.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // A start and a few requests are nothing to be alarmed at, whatever was tried out at Azure.
+    let alarms: Vec<_> = log.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert!(alarms.is_empty(), "{alarms:?}");
     let put: Vec<&Value> =
         log.iter().filter(|line| line["op"] == "PutObject" && line["target"] != "audit").collect();
     assert_eq!(put.len(), 1, "{put:?}");

@@ -3,6 +3,7 @@
 //! (`server::reload`); here nothing is timed.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::deadlines::counted;
 use crate::harness::gateway::{ADMIN, ALICE, BOB, LIMITED, Tls};
+use crate::harness::program::{Bluebucket, write_private};
 use crate::harness::wire::Wire;
 use crate::harness::{Client, Gateway, PATIENCE, noise, path, spawn, strict_with, unique, until};
 use crate::operate::{edit, metric};
@@ -254,4 +256,39 @@ fn replace(file: &Path, bytes: &[u8]) {
     let new = file.with_extension("new");
     fs::write(&new, bytes).unwrap();
     fs::rename(new, file).unwrap();
+}
+
+/// As Kubernetes changes a mounted ConfigMap or Secret: the file stays a link, and what is behind it goes.
+#[tokio::test]
+async fn f41_a_mounted_map_is_followed_through_its_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let state = |name: &str, secret: &str| {
+        fs::create_dir(at(name)).unwrap();
+        let text = "[[users]]\nid = \"one\"\nrole = \"admin\"\nkeys = [{ access_key_id = \"AKONE\", \
+                    secret_access_key_file = \"FOLDER/secret\" }]\n";
+        let text = text.replace("FOLDER", &folder.path().display().to_string());
+        write_private(&at(name).join("bluebucket.toml"), &text);
+        write_private(&at(name).join("secret"), secret);
+    };
+    let lead_to = |name: &str| {
+        symlink(name, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    let (first, second) = ("first-secret-000001", "second-secret-00002");
+    state("..1", first);
+    lead_to("..1");
+    for name in ["bluebucket.toml", "secret"] {
+        symlink(Path::new("..data").join(name), at(name)).unwrap();
+    }
+    let file = at("bluebucket.toml").to_str().unwrap().to_owned();
+    let running = Bluebucket::new().azure().env("BLUEBUCKET_CONFIG", &file).serve().await;
+    let status =
+        async |secret: &str| Client::of(running.s3, "AKONE", secret).get("/").send().await.status;
+    assert_eq!((status(first).await, status(second).await), (200, 403));
+    state("..2", second);
+    lead_to("..2");
+    fs::remove_dir_all(at("..1")).unwrap();
+    counts("the new secret", async || status(second).await == 200).await;
+    assert_eq!(status(first).await, 403);
 }

@@ -60,10 +60,8 @@ impl Gateway {
         &self,
         bucket: &Bucket,
     ) -> Result<Option<Arc<D>>, Error> {
-        // That there are documents at all is believed as long as other facts of a bucket.
-        let Some(record) = bucket.documents_record().filter(|_| bucket.has_documents()) else {
-            return Ok(None);
-        };
+        // Not what is believed of whether there are any: another replica may just have put the first.
+        let Some(record) = bucket.documents_record() else { return Ok(None) };
         self.documents_now(bucket, &record).await?.get()
     }
 

@@ -241,8 +241,8 @@ async fn soft_delete(store: &BlobStore, what: &str) -> Finding {
     }
 }
 
-/// What only Azure's management API tells: Get Blob Service Properties has a DeleteRetentionPolicy for
-/// blobs and none for containers.
+/// What only Azure's management API tells: Get Blob Service Properties has a `DeleteRetentionPolicy`
+/// for blobs and none for containers.
 /// <https://learn.microsoft.com/rest/api/storageservices/get-blob-service-properties>
 /// <https://learn.microsoft.com/azure/storage/blobs/soft-delete-container-overview>
 fn container_soft_delete(what: &str) -> Finding {

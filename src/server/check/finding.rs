@@ -69,7 +69,11 @@ impl fmt::Display for Finding {
             Weight::Odd => "odd   ",
             Weight::Broken => "BROKEN",
         };
-        write!(f, "{weight} {}: {}", self.what, self.text)?;
-        self.remedy.map_or(Ok(()), |remedy| write!(f, ". {remedy}"))
+        let Self { what, text, .. } = self;
+        match self.remedy {
+            None => write!(f, "{weight} {what}: {text}"),
+            // Azure's own words may end with a full stop.
+            Some(remedy) => write!(f, "{weight} {what}: {}. {remedy}", text.trim_end_matches('.')),
+        }
     }
 }

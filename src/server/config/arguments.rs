@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::server::config::settings::{Kind, SETTINGS};
+use crate::server::config::tables::TABLES;
 use crate::server::config::{Environment, Need, Sources};
 
 /// The S3 API in front of Azure Blob Storage.
@@ -170,6 +171,11 @@ impl Args for Flags {
             };
             command = command.arg(arg);
         }
+        for table in TABLES {
+            let help = format!("{} [env: {}]", table.help, table.variable);
+            let arg = Arg::new(table.key).long(table.key).help(help).value_name("TOML");
+            command = command.arg(arg);
+        }
         command
     }
 
@@ -186,9 +192,10 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in SETTINGS {
-            if let Some(text) = matches.get_one::<String>(setting.key) {
-                self.0.insert(setting.key, text.clone());
+        let keys = SETTINGS.iter().map(|setting| setting.key);
+        for key in keys.chain(TABLES.map(|table| table.key)) {
+            if let Some(text) = matches.get_one::<String>(key) {
+                self.0.insert(key, text.clone());
             }
         }
         Ok(())

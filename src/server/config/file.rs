@@ -9,22 +9,41 @@ use toml::de::{DeTable, DeValue};
 use crate::server::config::fault::{Faults, Located, Origin};
 use crate::server::config::secret::{Notes, Secret};
 
-/// A file as it was read.
+/// A file as it was read, or what was said in the place of one of its tables.
 #[derive(Debug)]
 pub struct Document {
-    path: PathBuf,
+    place: Place,
     text: String,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Said(Origin),
 }
 
 impl Document {
     /// The text of the file at `path`.
     pub fn new(path: PathBuf, text: String) -> Self {
-        Self { path, text }
+        Self { place: Place::File(path), text }
     }
 
-    /// The path it was read from.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// A text that stands on the command line or in the environment.
+    pub fn said(origin: Origin, text: String) -> Self {
+        Self { place: Place::Said(origin), text }
+    }
+
+    /// The path it was read from; none of what was said.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Said(_) => None,
+        }
+    }
+
+    /// Whether it is on the command line, which everybody on the machine can read.
+    fn is_public(&self) -> bool {
+        matches!(self.place, Place::Said(Origin::Flag(_)))
     }
 
     /// Its tables; every fault of its grammar is noted.
@@ -39,7 +58,12 @@ impl Document {
 
     fn origin(&self, offset: usize) -> Origin {
         let before = self.text.as_bytes().iter().take(offset);
-        Origin::File(self.path.clone(), before.filter(|byte| **byte == b'\n').count() + 1)
+        match &self.place {
+            Place::File(path) => {
+                Origin::File(path.clone(), before.filter(|byte| **byte == b'\n').count() + 1)
+            }
+            Place::Said(origin) => origin.clone(),
+        }
     }
 }
 
@@ -142,6 +166,12 @@ impl<'a> Section<'a> {
             (Some(_), Some(file)) => {
                 let key = self.key(file_name);
                 notes.faults.at(key, &file.origin, format!("{name} is set too: give one of them"));
+                None
+            }
+            (Some(text), None) if self.document.is_public() => {
+                let problem =
+                    format!("is a secret, and no flag: use {file_name} or the environment");
+                notes.faults.at(self.key(name), &text.origin, problem);
                 None
             }
             (Some(text), None) => {

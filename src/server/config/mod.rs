@@ -15,6 +15,7 @@ pub mod print;
 pub mod reference;
 pub mod secret;
 pub mod settings;
+pub mod tables;
 pub mod traces;
 pub mod users;
 pub mod values;
@@ -37,6 +38,7 @@ use crate::server::config::assemble::{People, assemble};
 use crate::server::config::file::{Document, Section};
 use crate::server::config::secret::{Notes, WorldReadable};
 use crate::server::config::settings::{Merged, SETTINGS};
+use crate::server::config::tables::Said;
 use crate::server::stores;
 
 /// Everything that an operator can say, checked.
@@ -216,19 +218,21 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     settings.add_flags(&sources.flags);
     allow_world_readable(&settings, &mut notes);
 
-    let (accounts, default_account) = read_accounts(top.as_mut(), &settings, sources, &mut notes);
+    let said = Said::read(sources, &mut notes);
+    let (accounts, default_account) =
+        read_accounts((top.as_mut(), &said), &settings, sources, &mut notes);
     let faults_before = notes.faults.len();
-    let mut users = read_users(top.as_mut(), &settings, sources, &mut notes);
+    let mut users = read_users((top.as_mut(), &said), &settings, sources, &mut notes);
     users.extend(pass_through::user(&settings, &accounts, &mut notes));
     require_users(&users, sources, faults_before, &mut notes);
-    let mut routes = Vec::new();
-    if let Some(mut top) = top {
-        routes = accounts::routes(&mut top, &mut notes);
+    let routes = said.table(tables::BUCKETS, top.as_mut(), &mut notes, accounts::routes);
+    let routes = routes.unwrap_or_default();
+    if let Some(top) = top {
         top.finish(&mut notes.faults);
     }
     warn_of_unknown_variables(&sources.environment, &mut notes.warnings);
-    if let Some(document) = &document {
-        warn_of_open_secrets(document.path(), &users, &accounts, &mut notes);
+    if let Some(path) = document.as_ref().and_then(Document::path) {
+        warn_of_open_secrets(path, &users, &accounts, &mut notes);
     }
 
     let people = People { accounts, default_account, users, routes };
@@ -264,13 +268,17 @@ fn allow_world_readable(settings: &Merged, notes: &mut Notes) {
     }
 }
 
+/// The file, and what is said in the place of its tables.
+type Sections<'a, 'b> = (Option<&'a mut Section<'b>>, &'a Said);
+
 fn read_users(
-    top: Option<&mut Section<'_>>,
+    (top, said): Sections<'_, '_>,
     settings: &Merged,
     sources: &Sources,
     notes: &mut Notes,
 ) -> Vec<UserConfig> {
-    let mut users = top.map(|top| users::from_file(top, notes)).unwrap_or_default();
+    let users = said.table(tables::USERS, top, notes, users::from_file);
+    let mut users = users.unwrap_or_default();
     users.extend(users::from_environment(&sources.environment, notes));
     users.extend(import::users(settings, notes));
     users
@@ -291,13 +299,14 @@ fn require_users(users: &[UserConfig], sources: &Sources, faults_before: usize, 
 }
 
 fn read_accounts(
-    top: Option<&mut Section<'_>>,
+    (top, said): Sections<'_, '_>,
     settings: &Merged,
     sources: &Sources,
     notes: &mut Notes,
 ) -> (BTreeMap<String, AccountConfig>, Option<String>) {
     let faults_before = notes.faults.len();
-    let mut accounts = top.map(|top| accounts::from_file(top, notes)).unwrap_or_default();
+    let accounts = said.table(tables::ACCOUNTS, top, notes, accounts::from_file);
+    let mut accounts = accounts.unwrap_or_default();
     let default = default_account(settings, &mut accounts, &sources.environment, notes);
     let none = accounts.is_empty() && notes.faults.len() == faults_before;
     if none && sources.need == Need::Everything {
@@ -353,11 +362,16 @@ fn warn_of_unknown_variables(environment: &Environment, warnings: &mut Vec<Strin
         "BLUEBUCKET_ACCESS_KEY_ID",
         "BLUEBUCKET_SECRET_ACCESS_KEY",
     ];
+    let tables = tables::TABLES.map(|table| table.variable);
     let known: Vec<String> = SETTINGS.iter().map(settings::Setting::variable).collect();
     for name in environment.names().filter(|name| name.starts_with("BLUEBUCKET_")) {
         let base = name.strip_suffix("_FILE").unwrap_or(name);
         let of_kubernetes = name.contains("_PORT") || name.contains("_SERVICE_");
-        if !known.iter().any(|known| known == name) && !OTHERS.contains(&base) && !of_kubernetes {
+        if !known.iter().any(|known| known == name)
+            && !OTHERS.contains(&base)
+            && !tables.contains(&base)
+            && !of_kubernetes
+        {
             warnings.push(format!("{name} of the environment is no setting of bluebucket"));
         }
     }

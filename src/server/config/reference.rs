@@ -103,6 +103,12 @@ pub const TABLES: &[Table] = &[
 pub const VARIABLES: &[Variable] = &[
     variable(&["BLUEBUCKET_CONFIG"], "The configuration file, where no `--config` is given"),
     variable(&["BLUEBUCKET_CACHE"], "Where `dev` installs Azurite; else the user's cache folder"),
+    secret(
+        &["BLUEBUCKET_ACCOUNTS"],
+        "The table `accounts` as one line of TOML, in the place of the file's",
+    ),
+    secret(&["BLUEBUCKET_USERS"], "The same of `users`"),
+    secret(&["BLUEBUCKET_BUCKETS"], "The same of `buckets`"),
     secret(&["BLUEBUCKET_ACCESS_KEY_ID"], "The key of one user who is an admin"),
     secret(&["BLUEBUCKET_SECRET_ACCESS_KEY"], "Its secret"),
     variable(

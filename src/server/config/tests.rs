@@ -509,3 +509,86 @@ fn every_setting_can_be_said_in_the_file_the_environment_and_by_a_flag() {
         }
     }
 }
+
+#[test]
+fn every_table_can_be_said_in_the_file_the_environment_and_by_a_flag() {
+    let file = Case::new(
+        "default_account = \"a\"\n[accounts.a]\naccount = \"contoso\"\n[accounts.b]\naccount = \"other\"\n\
+         [[users]]\nid = \"one\"\nkeys = [{ access_key_id = \"AK1\", secret_access_key_file = \"SECRET\" }]\n\
+         [[buckets]]\nname = \"photos\"\naccount = \"b\"\nread_only = true\n",
+    );
+    let secret = file.write("secret", "canary-secret-1", 0o600);
+    let path = file.sources.file.clone().unwrap();
+    let text = fs::read_to_string(&path).unwrap().replace("SECRET", &secret);
+    fs::write(&path, text).unwrap();
+    let by_file = file.config();
+    let accounts = "{ a = { account = \"contoso\" }, b = { account = \"other\" } }";
+    let users = format!(
+        "[{{ id = \"one\", keys = [{{ access_key_id = \"AK1\", secret_access_key_file = {secret:?} }}] }}]"
+    );
+    let buckets = "[{ name = \"photos\", account = \"b\", read_only = true }]";
+    // What the file says of these tables gives way to all of it.
+    let other = "[accounts.gone]\naccount = \"gone\"\n[[users]]\nid = \"gone\"\n\
+                 keys = [{ access_key_id = \"AKGONE\", secret_access_key = \"gone-secret-01\" }]\n\
+                 [[buckets]]\nname = \"gone\"\n";
+    let by_variable = Case::new(other).environment(&[
+        ("BLUEBUCKET_DEFAULT_ACCOUNT", "a"),
+        ("BLUEBUCKET_ACCOUNTS", accounts),
+        ("BLUEBUCKET_USERS", &users),
+        ("BLUEBUCKET_BUCKETS", buckets),
+    ]);
+    let by_flag = Case::new(other)
+        .environment(&[("BLUEBUCKET_BUCKETS", "[{ name = \"below-a-flag\" }]")])
+        .flag("default_account", "a")
+        .flag("accounts", accounts)
+        .flag("users", &users)
+        .flag("buckets", buckets);
+    let shape = |config: &Config| {
+        let accounts: Vec<_> =
+            config.accounts.iter().map(|(n, a)| (n.clone(), a.access.clone())).collect();
+        let users: Vec<_> = config.users.iter().map(|u| (u.id.clone(), u.keys.clone())).collect();
+        let routes: Vec<_> = config
+            .routes
+            .iter()
+            .map(|route| (route.name.clone(), route.account.clone(), route.read_only))
+            .collect();
+        format!("{accounts:?} {users:?} {routes:?}")
+    };
+    for (case, origin) in
+        [(by_variable, "BLUEBUCKET_USERS of the environment"), (by_flag, "--users")]
+    {
+        case.write("bb.toml", other, 0o600);
+        let loaded = case.loaded();
+        assert_eq!(shape(&loaded.config), shape(&by_file));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert!(print::text(&loaded).unwrap().contains(&format!("[[users]]  # {origin}\n")));
+    }
+}
+
+#[test]
+fn a_table_that_is_said_is_checked_as_the_files() {
+    let inline = "[{ id = \"one\", keys = [{ access_key_id = \"AK1\", secret_access_key = \"canary-secret-1\" }] }]";
+    // A secret may stand in the environment, or in a file that it names, and never on a command line.
+    let case = Case::new("").environment(&[("BLUEBUCKET_USERS", inline), ACCOUNT, KEY]);
+    assert_eq!(case.config().users.len(), 1);
+    let case = Case::new("");
+    let file = case.write("users", inline, 0o600);
+    let case = case.environment(&[("BLUEBUCKET_USERS_FILE", &file), ACCOUNT, KEY]);
+    assert_eq!(case.loaded().files.iter().filter(|path| path.ends_with("users")).count(), 1);
+    let faults = Case::new("").environment(&[ACCOUNT, KEY]).flag("users", inline).faults();
+    assert!(faults.contains("--users") && faults.contains("is a secret, and no flag"), "{faults}");
+    assert!(!faults.contains("canary"), "{faults}");
+    for (text, part) in [
+        ("[{ name = \"photos\", colour = \"red\" }]", "unknown key"),
+        ("[]\nregion = \"eu\"", "unknown key"),
+        ("{ name = \"photos\" }", "an array of tables"),
+        ("photos", "BLUEBUCKET_BUCKETS"),
+    ] {
+        let case = Case::new("").environment(&[("BLUEBUCKET_BUCKETS", text), ACCOUNT, KEY]);
+        let faults = case.faults();
+        assert!(faults.contains(part) && faults.contains("BLUEBUCKET_BUCKETS"), "{faults}");
+    }
+}
+
+const ACCOUNT: (&str, &str) = ("AZURE_STORAGE_ACCOUNT", "contoso");
+const KEY: (&str, &str) = ("AZURE_STORAGE_KEY", "a2V5");
