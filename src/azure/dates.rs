@@ -1,7 +1,7 @@
 //! Times as HTTP and Azure write them.
 
 use time::OffsetDateTime;
-use time::format_description::well_known::{Rfc2822, Rfc3339};
+use time::format_description::well_known::Rfc3339;
 
 use time::macros::format_description;
 
@@ -22,10 +22,12 @@ pub(super) fn sas_date(at: OffsetDateTime) -> String {
     at.format(layout).unwrap_or_default()
 }
 
-/// A time in a header, a listing or a document.
+/// A time in a header, a listing or a document: as HTTP writes it (a page of a listing has two thousand
+/// of those), or ISO 8601.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
-    OffsetDateTime::parse(text, &Rfc2822)
+    httpdate::parse_http_date(text)
+        .map(OffsetDateTime::from)
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
         .ok()
         .map(|at| at.to_offset(time::UtcOffset::UTC))

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use quick_xml::events::BytesStart;
 use time::OffsetDateTime;
 
 use super::blocks::{BlockList, BlockRef};
@@ -13,7 +12,7 @@ use super::error::BlobError;
 use super::listing::{BlobEntry, BlobPage, ListEntry};
 use super::names::{AzureETag, BlockId, ContainerName};
 use super::properties::{self, BlobHeaders, BlobKind, Metadata, Properties, Tier};
-use super::xml::Walk;
+use super::xml::{Tag, Walk};
 
 /// What an error's document says, as far as it can be read.
 #[derive(Default)]
@@ -35,10 +34,10 @@ fn fill_error(document: &[u8], read: &mut ErrorDocument) -> Result<(), BlobError
     }
     let mut walk = Walk::into_root(document, "Error")?;
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Code" => read.code = Some(walk.text()?.into_owned()),
             "Message" => read.message = Some(walk.text()?.into_owned()),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     Ok(())
@@ -64,10 +63,10 @@ pub(super) fn read_block_list(document: &[u8]) -> Result<BlockList, BlobError> {
     let mut list = BlockList::default();
     let mut walk = Walk::into_root(document, "BlockList")?;
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "CommittedBlocks" => list.committed = read_blocks(&mut walk)?,
             "UncommittedBlocks" => list.uncommitted = read_blocks(&mut walk)?,
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     Ok(list)
@@ -76,10 +75,10 @@ pub(super) fn read_block_list(document: &[u8]) -> Result<BlockList, BlobError> {
 fn read_blocks(walk: &mut Walk<'_>) -> Result<Vec<(BlockId, u64)>, BlobError> {
     let mut blocks = Vec::new();
     while let Some(block) = walk.child()? {
-        if block.name().as_ref() == "Block" {
+        if block.name() == "Block" {
             blocks.push(read_block(walk)?);
         } else {
-            walk.skip(&block)?;
+            walk.skip()?;
         }
     }
     Ok(blocks)
@@ -88,10 +87,10 @@ fn read_blocks(walk: &mut Walk<'_>) -> Result<Vec<(BlockId, u64)>, BlobError> {
 fn read_block(walk: &mut Walk<'_>) -> Result<(BlockId, u64), BlobError> {
     let (mut id, mut size) = (None, None);
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Name" => id = BlockId::from_base64(&walk.text()?),
             "Size" => size = walk.text()?.parse().ok(),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     id.zip(size).ok_or_else(|| BlobError::broken("a block without id or size"))
@@ -101,17 +100,17 @@ pub(super) fn read_containers(document: &[u8]) -> Result<ContainerPage, BlobErro
     let mut page = ContainerPage::default();
     let mut walk = Walk::into_root(document, "EnumerationResults")?;
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Containers" => {
                 while let Some(tag) = walk.child()? {
-                    match tag.name().as_ref() {
+                    match tag.name() {
                         "Container" => page.containers.extend(read_container(&mut walk)?),
-                        _ => walk.skip(&tag)?,
+                        _ => walk.skip()?,
                     }
                 }
             }
             "NextMarker" => page.next_marker = some(walk.text()?),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     Ok(page)
@@ -123,11 +122,11 @@ fn read_container(walk: &mut Walk<'_>) -> Result<Option<ContainerEntry>, BlobErr
     let mut metadata = Metadata::new();
     let mut read = Read::default();
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Name" => name = ContainerName::parse(&walk.text()?),
             "Properties" => read.fill(walk)?,
             "Metadata" => metadata = read_metadata(walk)?,
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     let (last_modified, etag) = (read.last_modified()?, read.etag()?);
@@ -138,10 +137,10 @@ pub(super) fn read_blobs(document: &[u8]) -> Result<BlobPage, BlobError> {
     let mut page = BlobPage::default();
     let mut walk = Walk::into_root(document, "EnumerationResults")?;
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Blobs" => page.entries = in_order(read_entries(&mut walk)?),
             "NextMarker" => page.next_marker = some(walk.text()?),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     Ok(page)
@@ -150,10 +149,10 @@ pub(super) fn read_blobs(document: &[u8]) -> Result<BlobPage, BlobError> {
 fn read_entries(walk: &mut Walk<'_>) -> Result<Vec<ListEntry>, BlobError> {
     let mut entries = Vec::new();
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Blob" => entries.push(ListEntry::Blob(Box::new(read_blob(walk)?))),
             "BlobPrefix" => entries.push(ListEntry::Prefix(read_prefix(walk)?)),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     Ok(entries)
@@ -175,9 +174,9 @@ fn in_order(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
 fn read_prefix(walk: &mut Walk<'_>) -> Result<String, BlobError> {
     let mut prefix = None;
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Name" => prefix = Some(read_name(walk, &tag)?),
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     prefix.ok_or_else(|| BlobError::broken("a prefix without a name"))
@@ -188,13 +187,13 @@ fn read_blob(walk: &mut Walk<'_>) -> Result<BlobEntry, BlobError> {
     let mut metadata = Metadata::new();
     let mut read = Read::default();
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Name" => name = Some(read_name(walk, &tag)?),
             "Snapshot" => snapshot = some(walk.text()?),
             "Deleted" => deleted = walk.text()? == "true",
             "Properties" => read.fill(walk)?,
             "Metadata" => metadata = read_metadata(walk)?,
-            _ => walk.skip(&tag)?,
+            _ => walk.skip()?,
         }
     }
     let name = name.ok_or_else(|| BlobError::broken("a blob without a name"))?;
@@ -204,11 +203,9 @@ fn read_blob(walk: &mut Walk<'_>) -> Result<BlobEntry, BlobError> {
 }
 
 /// A name that XML cannot hold is percent-encoded, and says so.
-fn read_name<'a>(walk: &mut Walk<'a>, tag: &BytesStart<'a>) -> Result<String, BlobError> {
-    let encoded = tag.try_get_attribute("Encoded").map_err(BlobError::broken)?;
-    let encoded = encoded.is_some_and(|attribute| attribute.value.as_ref() == "true");
+fn read_name(walk: &mut Walk<'_>, tag: &Tag<'_>) -> Result<String, BlobError> {
     let text = walk.text()?;
-    if !encoded {
+    if !tag.says("Encoded", "true") {
         return Ok(text.into_owned());
     }
     let decoded = percent_decode_str(&text).decode_utf8().map_err(BlobError::broken)?;
@@ -218,7 +215,7 @@ fn read_name<'a>(walk: &mut Walk<'a>, tag: &BytesStart<'a>) -> Result<String, Bl
 fn read_metadata(walk: &mut Walk<'_>) -> Result<Metadata, BlobError> {
     let mut metadata = Metadata::new();
     while let Some(tag) = walk.child()? {
-        let name = tag.name().as_ref().to_ascii_lowercase();
+        let name = tag.name().to_ascii_lowercase();
         metadata.insert(name, walk.text()?.into_owned());
     }
     Ok(metadata)
@@ -248,7 +245,7 @@ impl Read {
             let name = tag.name();
             let text = walk.text()?;
             if !text.is_empty() {
-                self.set(name.as_ref(), text);
+                self.set(name, text);
             }
         }
         Ok(())

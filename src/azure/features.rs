@@ -88,10 +88,10 @@ fn read_service(document: &[u8]) -> Result<ServiceProperties, BlobError> {
     let mut walk = Walk::into_root(document, "StorageServiceProperties")?;
     let mut properties = ServiceProperties::default();
     while let Some(tag) = walk.child()? {
-        if tag.name().as_ref() == "DeleteRetentionPolicy" {
+        if tag.name() == "DeleteRetentionPolicy" {
             properties.soft_delete_days = read_retention(&mut walk)?;
         } else {
-            walk.skip(&tag)?;
+            walk.skip()?;
         }
     }
     Ok(properties)
@@ -100,10 +100,10 @@ fn read_service(document: &[u8]) -> Result<ServiceProperties, BlobError> {
 fn read_retention(walk: &mut Walk<'_>) -> Result<Option<u32>, BlobError> {
     let (mut enabled, mut days) = (false, None);
     while let Some(tag) = walk.child()? {
-        match tag.name().as_ref() {
+        match tag.name() {
             "Enabled" => enabled = walk.text()? == "true",
             "Days" => days = walk.text()?.parse().ok(),
-            _other => walk.skip(&tag)?,
+            _other => walk.skip()?,
         }
     }
     Ok(days.filter(|_| enabled))

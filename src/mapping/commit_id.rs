@@ -1,7 +1,6 @@
 //! The id of one write: unique, ordered by time, and later the version id that S3 shows.
 
 use std::fmt;
-use std::sync::Arc;
 
 use data_encoding::BASE32HEX_NOPAD;
 use time::OffsetDateTime;
@@ -9,57 +8,66 @@ use time::OffsetDateTime;
 /// Random bytes in an id: 2^48 writes within one nanosecond before two are likely to meet.
 pub const RANDOM_BYTES: usize = 12;
 const TIME_BYTES: usize = 8;
-/// 20 bytes in base32.
+const BYTES: usize = TIME_BYTES + RANDOM_BYTES;
+/// All of them in base32.
 const TEXT_BYTES: usize = 32;
 
 /// The id of a write: 32 lower-case letters and digits, whose order is that of time.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CommitId(Arc<str>);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommitId([u8; TEXT_BYTES]);
 
 impl CommitId {
     /// The id of a write at `now`. Years before 1970 and after 2554 are cut to those.
     pub fn new(now: OffsetDateTime, random: [u8; RANDOM_BYTES]) -> Self {
         let nanoseconds = now.unix_timestamp_nanos().max(0);
         let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
-        let mut bytes = Vec::with_capacity(TIME_BYTES + RANDOM_BYTES);
-        bytes.extend(nanoseconds.to_be_bytes());
-        bytes.extend(random);
-        Self(BASE32HEX_NOPAD.encode(&bytes).to_ascii_lowercase().into())
+        let mut bytes = [0; BYTES];
+        let (time, rest) = bytes.split_at_mut(TIME_BYTES);
+        time.copy_from_slice(&nanoseconds.to_be_bytes());
+        rest.copy_from_slice(&random);
+        let mut text = [0; TEXT_BYTES];
+        BASE32HEX_NOPAD.encode_mut(&bytes, &mut text);
+        text.make_ascii_lowercase();
+        Self(text)
     }
 
     /// Takes `text` if it is an id.
     pub fn parse(text: &str) -> Option<Self> {
-        let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
-        (text.len() == TEXT_BYTES && !upper && bytes_of(text).is_some()).then(|| Self(text.into()))
+        let text: [u8; TEXT_BYTES] = text.as_bytes().try_into().ok()?;
+        let upper = text.iter().any(u8::is_ascii_uppercase);
+        (!upper && bytes_of(text).is_some()).then_some(Self(text))
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// When the write was.
     pub fn time(&self) -> OffsetDateTime {
-        let bytes = bytes_of(&self.0).unwrap_or_default();
+        let bytes = bytes_of(self.0).unwrap_or_default();
         let bytes = bytes.first_chunk::<TIME_BYTES>().copied().unwrap_or_default();
         let nanoseconds = i128::from(u64::from_be_bytes(bytes));
         OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
-fn bytes_of(text: &str) -> Option<Vec<u8>> {
-    BASE32HEX_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()
+fn bytes_of(mut text: [u8; TEXT_BYTES]) -> Option<[u8; BYTES]> {
+    text.make_ascii_uppercase();
+    let mut bytes = [0; BYTES];
+    BASE32HEX_NOPAD.decode_mut(&text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 impl fmt::Debug for CommitId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "CommitId({})", self.0)
+        write!(out, "CommitId({})", self.as_str())
     }
 }
 
 impl fmt::Display for CommitId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(self.as_str())
     }
 }
 
@@ -91,7 +99,7 @@ mod tests {
                 + Duration::seconds(i64::from(first)) + Duration::nanoseconds(nanos);
             let id = CommitId::new(at, one);
             prop_assert_eq!(id.time(), at);
-            prop_assert_eq!(CommitId::parse(id.as_str()), Some(id.clone()));
+            prop_assert_eq!(CommitId::parse(id.as_str()), Some(id));
             prop_assert!(id < CommitId::new(at + Duration::nanoseconds(later), two));
         }
     }

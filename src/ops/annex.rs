@@ -66,7 +66,7 @@ async fn record(
         return Err(Error::new(Code::MetadataTooLarge));
     }
     let content = Content::from_chunks(vec![bytes.into()]);
-    let facts = ObjectFacts { commit: Some(id.clone()), ..ObjectFacts::default() };
+    let facts = ObjectFacts { commit: Some(id), ..ObjectFacts::default() };
     let mut said = facts.write(content.len())?;
     annex::say_of(&mut said, &bucket.path(key).blob);
     let options = PutOptions {

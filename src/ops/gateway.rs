@@ -112,6 +112,9 @@ pub struct Request {
     pub operation: Operation,
     /// Of what.
     pub target: Target,
+    /// Where the client reaches the bucket, without a slash at the end: `https://host/bucket` or
+    /// `https://bucket.domain`; without a bucket, the service.
+    pub bucket_url: String,
     /// The parameters.
     pub query: Query,
     /// The headers, those among them that a presigned URL carries in its query.

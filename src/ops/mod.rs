@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod bucket_cache;
 pub mod budget;
 pub mod census;
+pub mod compatibility;
 pub mod gateway;
 pub mod janitor;
 pub mod lifecycle;

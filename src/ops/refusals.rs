@@ -8,29 +8,58 @@ use crate::s3::operation::Operation;
 use crate::s3::{Code, Error, encryption, headers};
 
 /// When a header is refused.
-#[derive(Clone, Copy)]
-enum When {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
     /// Whenever it is there.
     Always,
     /// Unless it has one of these values, which say no more than what is done anyway.
     Unless(&'static [&'static str]),
 }
 
-/// Headers by name, or by what they begin with where the name ends in `*`.
-const REFUSED: &[(&str, When)] = &[
-    ("x-amz-server-side-encryption", When::Unless(&["AES256"])),
-    ("x-amz-server-side-encryption-bucket-key-enabled", When::Unless(&["false"])),
-    ("x-amz-server-side-encryption-aws-kms-key-id", When::Always),
-    ("x-amz-server-side-encryption-context", When::Always),
-    ("x-amz-server-side-encryption-customer-*", When::Always),
-    ("x-amz-copy-source-server-side-encryption-customer-*", When::Always),
-    ("x-amz-bucket-object-lock-enabled", When::Unless(&["false", "False"])),
-    ("x-amz-write-offset-bytes", When::Always),
-    ("x-amz-rename-source*", When::Always),
+/// A header that is refused, by its name or by what it begins with where the name ends in `*`.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) when: When,
+    /// Why; docs/compatibility.md shows it.
+    pub(super) reason: &'static str,
+}
+
+const fn row(name: &'static str, when: When, reason: &'static str) -> Row {
+    Row { name, when, reason }
+}
+
+const KMS: &str = "Azure's keys are chosen for an account or a scope, not by names of KMS";
+const CUSTOMER_KEYS: &str =
+    "Azure takes keys with a request, too; the gateway does not pass them on yet";
+
+/// All of them.
+pub(super) const REFUSED: &[Row] = &[
+    row("x-amz-server-side-encryption", When::Unless(&["AES256"]), KMS),
+    row("x-amz-server-side-encryption-bucket-key-enabled", When::Unless(&["false"]), KMS),
+    row("x-amz-server-side-encryption-aws-kms-key-id", When::Always, KMS),
+    row("x-amz-server-side-encryption-context", When::Always, KMS),
+    row("x-amz-server-side-encryption-customer-*", When::Always, CUSTOMER_KEYS),
+    row("x-amz-copy-source-server-side-encryption-customer-*", When::Always, CUSTOMER_KEYS),
+    row(
+        "x-amz-bucket-object-lock-enabled",
+        When::Unless(&["false", "False"]),
+        "object lock is not built",
+    ),
+    row(
+        "x-amz-write-offset-bytes",
+        When::Always,
+        "appending is of S3 Express; a block blob is replaced as a whole",
+    ),
+    row(
+        "x-amz-rename-source*",
+        When::Always,
+        "renaming is of S3 Express; Azure renames only in hierarchical accounts",
+    ),
 ];
 
 /// What S3 itself says of a lock on an object in a bucket that has none.
-const LOCKS: &[&str] = &[
+pub(super) const LOCKS: &[&str] = &[
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
@@ -45,12 +74,12 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
     }
     encryption::check(request.operation, headers)?;
     for name in headers.keys().map(http::HeaderName::as_str) {
-        let row = REFUSED.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
+        let row = REFUSED.iter().find(|row| match row.name.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
-            None => name == *pattern,
+            None => name == row.name,
         });
-        if let Some((_, when)) = row {
-            refuse(headers, name, *when)?;
+        if let Some(row) = row {
+            refuse(headers, name, row.when)?;
         }
         if LOCKS.contains(&name) {
             return Err(unlocked());

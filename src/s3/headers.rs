@@ -32,6 +32,7 @@ names! {
     MP_OBJECT_SIZE = "x-amz-mp-object-size";
     MP_PARTS_COUNT = "x-amz-mp-parts-count";
     OBJECT_ATTRIBUTES = "x-amz-object-attributes";
+    OPTIONAL_OBJECT_ATTRIBUTES = "x-amz-optional-object-attributes";
     OBJECT_OWNERSHIP = "x-amz-object-ownership";
     REQUEST_ID = "x-amz-request-id";
     SERVER_SIDE_ENCRYPTION = "x-amz-server-side-encryption";

@@ -7,14 +7,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -24,21 +21,15 @@ use tower::ServiceExt;
 
 use crate::s3::{Code, Error};
 use crate::server::answer::{self, Seen};
-use crate::server::guarded::{Deadlines, Guarded, InFlight, Shared, Taking};
-use crate::server::head::HEAD_BYTES_MAX;
+use crate::server::guarded::{Deadlines, InFlight, Shared, Taking};
 use crate::server::metrics::Metrics;
 use crate::server::preface::{self, Protocol, Rewound};
-use crate::server::streams;
+use crate::server::{requests, streams};
 
 /// S3 sends a dozen; proxies add theirs.
-const HEADERS_MAX: usize = 100;
+pub(super) const HEADERS_MAX: usize = 100;
 /// A key is 3 KB at most when every byte is escaped; the rest is for presigned queries and tokens.
 const URI_BYTES_MAX: usize = 16 * 1024;
-/// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
-/// 400 MiB of slow readers. (See `docs/limits.md`.)
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// hyper's own deadline for heads, behind ours, so that none of its states lasts for ever.
-const HYPER_HEAD_DEADLINE: Duration = Duration::from_secs(75);
 
 /// Whence a request came; an extension of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,42 +112,10 @@ pub(super) async fn serve<T, S>(
             () = manner.drain.cancelled() => return,
         }
     };
+    // Boxed: a connection that has not said a word yet should not hold room for all that may follow.
     match protocol {
-        Protocol::Http1 => serve_http1(io, since, peer, handler, manner).await,
-        Protocol::Http2 => streams::serve(io, peer, handler, manner).await,
-    }
-}
-
-async fn serve_http1<T, S>(io: T, since: Instant, peer: Peer, handler: S, manner: &Manner)
-where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Handler,
-{
-    let (io, shared) = Guarded::new(io, since, manner.deadlines, manner.metrics.clone());
-    let metrics = manner.metrics.clone();
-    let gate = Gate { handler, shared: Arc::clone(&shared), peer, metrics, answers: None };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HYPER_HEAD_DEADLINE)
-        .max_header_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(io), gate);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = manner.drain.cancelled() => {
-            // hyper would wait for the first request of a connection that has had none.
-            if shared.is_fresh() {
-                return;
-            }
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // Clients hang up all the time; what mattered is in the line of the request.
-        tracing::debug!(%error, peer = %peer.address, "connection ended");
+        Protocol::Http1 => Box::pin(requests::serve(io, since, peer, handler, manner)).await,
+        Protocol::Http2 => Box::pin(streams::serve(io, peer, handler, manner)).await,
     }
 }
 
@@ -171,6 +130,16 @@ pub(super) struct Gate<S> {
 }
 
 impl<S> Gate<S> {
+    /// That of a connection of HTTP/1.1.
+    pub(super) fn of_requests(
+        handler: S,
+        shared: Arc<Shared>,
+        peer: Peer,
+        manner: &Manner,
+    ) -> Self {
+        Self { handler, shared, peer, metrics: manner.metrics.clone(), answers: None }
+    }
+
     /// That of a connection of HTTP/2.
     pub(super) fn of_streams(
         handler: S,

@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use tokio::time::{Instant, Sleep};
 use crate::server::head::{Phase, Tracker};
 use crate::server::last_words;
 use crate::server::metrics::Metrics;
+
+/// After this much silence between two requests a connection comes to rest.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a connection may keep us waiting for what.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,8 @@ pub(super) struct Shared {
     requests: AtomicU64,
     /// Those whose answer has not been written yet.
     in_flight: AtomicU64,
+    /// Nothing has been asked for a while, and nothing waits to be written.
+    silent: AtomicBool,
 }
 
 impl Shared {
@@ -55,7 +60,17 @@ impl Shared {
             clear_heads: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            silent: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the connection is at rest: every head that came was handed on, every answer is on the
+    /// wire, and then there was silence for a while.
+    pub(super) fn rests(&self) -> bool {
+        let heads = self.clear_heads.load(Ordering::Relaxed);
+        self.silent.load(Ordering::Relaxed)
+            && self.in_flight.load(Ordering::Relaxed) == 0
+            && self.requests.load(Ordering::Relaxed) == heads
     }
 
     /// Heads have come in without anything to object to.
@@ -144,6 +159,9 @@ impl Taking {
 enum Waiting {
     FirstHead,
     Head,
+    /// The next request, which may come at once.
+    Next,
+    /// The next request, after a while.
     Idle,
 }
 
@@ -151,7 +169,7 @@ impl Waiting {
     fn word(self) -> &'static str {
         match self {
             Self::FirstHead | Self::Head => "head",
-            Self::Idle => "idle",
+            Self::Next | Self::Idle => "idle",
         }
     }
 }
@@ -167,6 +185,8 @@ pub(super) struct Guarded<T> {
     metrics: Metrics,
     waiting: Option<Waiting>,
     silence: Pin<Box<Sleep>>,
+    /// Bytes were given to us that may not be on the wire yet.
+    unflushed: bool,
     write_stalls: bool,
     stall: Pin<Box<Sleep>>,
     /// What is said in place of hyper's own refusal, as far as it is not on the wire.
@@ -199,6 +219,7 @@ impl<T> Guarded<T> {
             // Runs from the start of the connection.
             waiting: Some(Waiting::FirstHead),
             silence: Box::pin(tokio::time::sleep(deadlines.head)),
+            unflushed: false,
             write_stalls: false,
             stall: Box::pin(tokio::time::sleep(deadlines.write)),
             last_words: Vec::new(),
@@ -208,6 +229,7 @@ impl<T> Guarded<T> {
 
     fn took(&mut self, bytes: &[u8]) {
         self.metrics.received(bytes.len());
+        self.shared.silent.store(false, Ordering::Relaxed);
         let Some(tracker) = &mut self.tracker else { return };
         let clear = tracker.feed(bytes);
         self.shared.count_clear(clear);
@@ -224,7 +246,10 @@ impl<T> Guarded<T> {
         match self.tracker.as_ref()?.phase() {
             Phase::Idle | Phase::Head if self.waiting == Some(Waiting::FirstHead) => self.waiting,
             Phase::Head => Some(Waiting::Head),
-            Phase::Idle | Phase::Body | Phase::Lost => Some(Waiting::Idle),
+            Phase::Idle | Phase::Body | Phase::Lost if self.waiting == Some(Waiting::Idle) => {
+                self.waiting
+            }
+            Phase::Idle | Phase::Body | Phase::Lost => Some(Waiting::Next),
         }
     }
 
@@ -232,18 +257,31 @@ impl<T> Guarded<T> {
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let awaited = self.awaited();
         if self.waiting != awaited {
-            self.waiting = awaited;
             let time = match awaited {
                 Some(Waiting::FirstHead | Waiting::Head) => self.deadlines.head,
-                Some(Waiting::Idle) => self.deadlines.idle,
-                None => return Poll::Pending,
+                Some(Waiting::Next | Waiting::Idle) => self.deadlines.idle.min(REST_AFTER),
+                None => Duration::ZERO,
             };
-            self.silence.as_mut().reset(Instant::now() + time);
+            self.await_for(awaited, time);
         }
-        let Some(waiting) = awaited else { return Poll::Pending };
+        let Some(mut waiting) = awaited else { return Poll::Pending };
         ready!(self.silence.as_mut().poll(context));
+        if waiting == Waiting::Next && self.deadlines.idle > REST_AFTER {
+            let at_rest = self.tracker.as_ref().is_some_and(|heads| heads.phase() == Phase::Idle);
+            self.shared.silent.store(at_rest && !self.unflushed, Ordering::Relaxed);
+            waiting = Waiting::Idle;
+            self.await_for(Some(waiting), self.deadlines.idle.saturating_sub(REST_AFTER));
+            ready!(self.silence.as_mut().poll(context));
+        }
         self.metrics.connection_cut(waiting.word());
         Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+    }
+
+    fn await_for(&mut self, waiting: Option<Waiting>, time: Duration) {
+        self.waiting = waiting;
+        if waiting.is_some() {
+            self.silence.as_mut().reset(Instant::now() + time);
+        }
     }
 
     fn guard_write<R>(
@@ -282,6 +320,7 @@ impl<T> Guarded<T> {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         if let Poll::Ready(Ok(count)) = &written {
             self.metrics.sent(*count);
         }
@@ -350,6 +389,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
             this.last_words.drain(..written.min(this.last_words.len()));
         }
         let flushed = Pin::new(&mut this.io).poll_flush(context);
+        this.unflushed = flushed.is_pending();
         this.guard_write(context, flushed)
     }
 

@@ -308,9 +308,9 @@ impl azure::Observer for Metrics {
 impl janitor::Observer for Metrics {
     fn removed(&self, what: Removed, count: u64) {
         let kind = match what {
-            Removed::Upload => "upload",
-            Removed::Stray => "stray",
-            Removed::Outcome => "outcome",
+            Removed::Upload => UPLOAD,
+            Removed::Stray => STRAY,
+            Removed::Outcome => OUTCOME,
         };
         self.0.swept_blobs.get_or_create(&Kind { kind }).inc_by(count);
     }
@@ -323,9 +323,9 @@ impl janitor::Observer for Metrics {
 impl lifecycle::Observer for Metrics {
     fn done(&self, what: Done, count: u64) {
         let kind = match what {
-            Done::Expired => "expired",
-            Done::Moved => "moved",
-            Done::GivenUp => "upload",
+            Done::Expired => EXPIRED,
+            Done::Moved => MOVED,
+            Done::GivenUp => UPLOAD,
         };
         self.0.lifecycle_actions.get_or_create(&Kind { kind }).inc_by(count);
     }
@@ -348,6 +348,13 @@ fn result(how: Swept) -> Outcome {
 const OK: &str = "ok";
 const FAILED: &str = "failed";
 
+/// What janitor and lifecycles work on.
+const UPLOAD: &str = "upload";
+const STRAY: &str = "stray";
+const OUTCOME: &str = "outcome";
+const EXPIRED: &str = "expired";
+const MOVED: &str = "moved";
+
 impl Inner {
     /// What an alert asks about is there before it first happens: the step from no series to 1 is none.
     fn begin_at_nothing(&self) {
@@ -356,6 +363,12 @@ impl Inner {
             drop(self.token_refreshes.get_or_create(&Outcome { result }));
             drop(self.sweeps.get_or_create(&Outcome { result }));
             drop(self.lifecycles.get_or_create(&Outcome { result }));
+        }
+        for kind in [UPLOAD, STRAY, OUTCOME] {
+            drop(self.swept_blobs.get_or_create(&Kind { kind }));
+        }
+        for kind in [EXPIRED, MOVED, UPLOAD] {
+            drop(self.lifecycle_actions.get_or_create(&Kind { kind }));
         }
         for reason in ["in_flight", "connections"] {
             drop(self.shed.get_or_create(&Reason { reason }));

@@ -28,6 +28,7 @@ mod preface;
 pub mod presign;
 pub mod recent;
 pub mod reload;
+mod requests;
 pub mod router;
 pub mod shutdown;
 pub mod status;

@@ -54,6 +54,16 @@ impl<T> Rewound<T> {
     pub(super) fn new(io: T) -> Self {
         Self { read: Bytes::new(), io }
     }
+
+    /// A stream of which these bytes were read, and come again.
+    pub(super) fn of(read: Bytes, io: T) -> Self {
+        Self { read, io }
+    }
+
+    /// The stream itself. What was read of it and has not come again is lost.
+    pub(super) fn into_inner(self) -> T {
+        self.io
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Rewound<T> {

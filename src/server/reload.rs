@@ -205,9 +205,11 @@ mod tests {
             Self { folder, reloader, current, metrics }
         }
 
-        /// What is in effect after a few looks.
+        /// What is in effect after a few looks: as many as five seconds have room for, and one to spare.
         async fn after_looks(&mut self) -> Vec<String> {
-            for _ in 0..3 {
+            const LOOKS: u32 = 3;
+            assert!(LOOK_EVERY * (LOOKS + 1) < Duration::from_secs(5));
+            for _ in 0..LOOKS {
                 self.reloader.look().await;
             }
             self.current.load().to_vec()

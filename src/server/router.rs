@@ -28,7 +28,7 @@ use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKey
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
 use crate::s3::query::{Plus, Query};
-use crate::s3::target::{self, Domains};
+use crate::s3::target::{self, Domains, Target};
 use crate::s3::{Code, Error};
 use crate::server::access_log::AccessLog;
 use crate::server::answer::{self, Seen};
@@ -215,6 +215,7 @@ async fn run(
     let request = Request {
         id: seen.id().into(),
         operation,
+        bucket_url: bucket_url(connection.secure, host, &target, &front.domains),
         target,
         query,
         headers,
@@ -250,6 +251,15 @@ async fn admit_form(
     seen.aims(&request.target);
     seen.comes_from(&request.caller);
     Ok(request)
+}
+
+/// Where the client of a request reaches its bucket.
+fn bucket_url(secure: bool, host: &str, target: &Target, domains: &Domains) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    match target.bucket() {
+        Some(bucket) if domains.bucket_of(host).is_none() => format!("{scheme}://{host}/{bucket}"),
+        Some(_) | None => format!("{scheme}://{host}"),
+    }
 }
 
 /// The host that a request names.

@@ -47,6 +47,8 @@ async fn a_healthy_account_is_fine() {
             "wrote, read, listed and deleted a blob in container sys-",
             " (write ",
             "blob soft delete is off",
+            "whether container soft delete is on cannot be seen from here",
+            "--enable-container-delete-retention true",
             "copies ",
         ],
     );

@@ -4,16 +4,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::harness::gateway::{ADMIN, AUTHORITY};
-use crate::harness::{Gateway, azurite, cache_folder};
-
-/// A first run installs its clients, on a loaded machine.
-const PATIENCE: Duration = Duration::from_mins(15);
+use crate::harness::{Gateway, INSTALL_PATIENCE, azurite, cache_folder};
 
 /// What the client's connection runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +90,7 @@ async fn check(name: &str, over: Over) {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, run).await.expect("the client ends").unwrap();
+    let output = timeout(INSTALL_PATIENCE, run).await.expect("the client ends").unwrap();
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     let [out, err] = said;
     assert!(output.status.success(), "{name} over {over:?}: {}\n{out}\n{err}", output.status);

@@ -3,6 +3,7 @@
 
 use crate::harness::gateway::ALICE;
 use crate::harness::{Gateway, path, unique};
+use crate::multipart::create_with;
 
 #[tokio::test]
 async fn a_bucket_is_reached_under_every_domain_and_by_its_path() {
@@ -73,4 +74,34 @@ async fn c48_forwarded_headers_of_a_stranger_change_nothing() {
     let other_host = client.host(&format!("{other}.s3.test")).get("/k").prepare();
     let moved = other_host.set("host", format!("{mine}.s3.test"));
     spoofed(moved).refused(403, "SignatureDoesNotMatch").await;
+}
+
+/// What Complete and a form answer as `Location` is an address that the client can use.
+#[tokio::test]
+async fn where_an_object_is_told_as_its_client_reaches_it() {
+    for (tls, trusted) in [(false, false), (false, true), (true, false)] {
+        let gateway = Gateway::with(|settings| {
+            settings.tls = tls;
+            if trusted {
+                settings.top += "\ntrusted_proxies = [\"127.0.0.0/8\"]";
+            }
+        })
+        .await;
+        let client = gateway.client(ALICE);
+        let bucket = unique("b");
+        client.put(&format!("/{bucket}")).ok().await;
+        let scheme = if tls || trusted { "https" } else { "http" };
+        for (host, at, under) in [
+            (client.host.clone(), path(&bucket, "a b/c+d"), format!("/{bucket}/a%20b/c%2Bd")),
+            (format!("{bucket}.s3.test"), "/a%20b/c%2Bd".to_owned(), "/a%20b/c%2Bd".to_owned()),
+        ] {
+            let client = client.host(&host);
+            let upload = create_with(client.post(&at), &at).await;
+            let parts = [upload.put(&client, 1, b"part").await];
+            let complete = upload.complete(&client, &parts).prepare();
+            let answer = complete.add("x-forwarded-proto", "https").send().await;
+            let told = answer.expect_success().xml().at("Location").to_owned();
+            assert_eq!(told, format!("{scheme}://{host}{under}"), "TLS {tls}, trusted {trusted}");
+        }
+    }
 }

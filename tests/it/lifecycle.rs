@@ -121,6 +121,14 @@ async fn an_archived_object_is_restored() {
     let head = client.head(&at).ok().await;
     if head.at("x-amz-restore") == "ongoing-request=\"true\"" {
         restore("1").refused(409, "RestoreAlreadyInProgress").await;
+        for list in ["list-type", "versions", "marker"] {
+            let value = if list == "list-type" { "2" } else { "" };
+            let list = || client.get(&format!("/{bucket}")).query(list, value);
+            let told = list().header("x-amz-optional-object-attributes", "RestoreStatus");
+            let wanted = "<IsRestoreInProgress>true</IsRestoreInProgress>";
+            assert!(told.ok().await.text().contains(wanted));
+            assert!(!list().ok().await.text().contains("RestoreStatus"));
+        }
     } else if head.at("x-amz-restore") == "ongoing-request=\"false\"" {
         let read = client.get(&at).ok().await;
         assert_eq!(
@@ -136,6 +144,12 @@ async fn an_archived_object_is_restored() {
     }
     let hot = path(&bucket, "hot");
     client.put(&hot).body("v").ok().await;
+    let list = client.get(&format!("/{bucket}")).query("list-type", "2").query("prefix", "hot");
+    let told = list.header("x-amz-optional-object-attributes", "RestoreStatus").ok().await;
+    assert!(!told.text().contains("RestoreStatus"));
+    let list = client.get(&format!("/{bucket}")).query("list-type", "2");
+    let list = list.header("x-amz-optional-object-attributes", "Colour");
+    list.refused(400, "InvalidArgument").await;
     let document = "<RestoreRequest><Days>1</Days></RestoreRequest>";
     let restore = client.post(&hot).query("restore", "").body(document);
     restore.refused(403, "InvalidObjectState").await;

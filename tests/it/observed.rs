@@ -70,6 +70,12 @@ async fn what_dashboard_and_alerts_ask_about_exists() {
         "bluebucket_token_refreshes_total{result=\"failed\"} 0",
         "bluebucket_uploads_open 0",
         "bluebucket_memory_bytes 268435456",
+        "bluebucket_swept_total{kind=\"upload\"} 0",
+        "bluebucket_swept_total{kind=\"stray\"} 0",
+        "bluebucket_swept_total{kind=\"outcome\"} 0",
+        "bluebucket_lifecycle_actions_total{kind=\"expired\"} 0",
+        "bluebucket_lifecycle_actions_total{kind=\"moved\"} 0",
+        "bluebucket_lifecycle_actions_total{kind=\"upload\"} 0",
     ] {
         assert!(text.contains(line), "no {line} in\n{text}");
     }

@@ -17,8 +17,15 @@ pub(crate) async fn plain(address: SocketAddr, path: &str) -> Answer {
     wire.exchange(request.as_bytes(), "GET").await.unwrap()
 }
 
+/// One value of the metrics, labels and all.
+pub(crate) async fn metric(admin: SocketAddr, series: &str) -> u64 {
+    let text = plain(admin, "/metrics").await.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+}
+
 /// A change of a gateway's file, as an editor makes it.
-fn edit(gateway: &Gateway, change: impl FnOnce(String) -> String) {
+pub(crate) fn edit(gateway: &Gateway, change: impl FnOnce(String) -> String) {
     let text = change(fs::read_to_string(&gateway.file).unwrap());
     let new = gateway.file.with_extension("new");
     fs::write(&new, text).unwrap();

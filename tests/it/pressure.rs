@@ -2,11 +2,16 @@
 //! who leaves takes everything with him.
 
 use http::Method;
+use strict_azure::Operation;
 
 use crate::buckets::bucket;
 use crate::deadlines::counted;
 use crate::harness::gateway::ALICE;
-use crate::harness::{Action, Gate, Gateway, PATIENCE, Proxy, Rule, md5_hex, noise, path};
+use crate::harness::wire::Wire;
+use crate::harness::{
+    Action, Gate, Gateway, PATIENCE, Proxy, Rule, md5_hex, noise, path, spawn, strict_with,
+};
+use crate::operate::plain;
 
 const MIB: usize = 1024 * 1024;
 
@@ -70,4 +75,132 @@ async fn who_leaves_before_the_answer_is_written_down_as_such() {
     drop(wire);
     counted(&gateway, "requests_total{op=\"PutObject\",status=\"499\"} 1").await;
     gate.open();
+}
+
+/// C62: beyond the room there is, everybody is told at once, and nothing waits in a queue: not one of
+/// them reaches Azure. Who is inside is not disturbed, and who asks how it is gets an answer.
+#[tokio::test]
+async fn c62_requests_without_room_are_told_to_slow_down_and_never_queue() {
+    const ROOM: usize = 6;
+    let azure = strict_with(|_| {});
+    let gateway = Gateway::with(|settings| {
+        settings.azure = azure.endpoint();
+        let name = "BLUEBUCKET_LIMITS_MAX_IN_FLIGHT".to_owned();
+        settings.environment.push((name, ROOM.to_string()));
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let bucket = bucket(&client).await;
+    let at = path(&bucket, "k");
+    client.put(&at).body("value").ok().await;
+    let gate = strict_azure::Gate::new();
+    let hold = strict_azure::Action::Hold(gate.clone());
+    azure.set_fault(strict_azure::Fault::new(hold).on(Operation::GetBlob).times(u32::MAX));
+    azure.reset_counts();
+    let inside: Vec<_> = (0..ROOM).map(|_| spawn(client.get(&at).send())).collect();
+    counted(&gateway, &format!("bluebucket_requests_in_flight {ROOM}")).await;
+    // Ten times as many, of one key.
+    for number in 0..10 * ROOM {
+        let answer = client.get(&at).refused(503, "SlowDown").await;
+        assert!(answer.header("retry-after").is_some(), "{number}: {answer:?}");
+    }
+    assert!(azure.count(Operation::GetBlob) <= ROOM as u64, "{:?}", azure.counts());
+    counted(&gateway, &format!("bluebucket_shed_total{{reason=\"in_flight\"}} {}", 10 * ROOM))
+        .await;
+    for (address, live) in [(gateway.address, "/-/live"), (gateway.admin, "/live")] {
+        assert_eq!(plain(address, live).await.status, 200, "it lives, and says so");
+    }
+    azure.clear_faults();
+    gate.open();
+    for get in inside {
+        assert_eq!(get.await.unwrap().expect_success().text(), "value");
+    }
+    client.get(&at).ok().await;
+}
+
+/// C62: whoever knows no key costs Azure nothing, and those who do are served all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c62_bad_signatures_cost_azure_nothing_and_hinder_nobody() {
+    const STRANGERS: usize = 8;
+    const EACH: usize = 250;
+    let azure = strict_with(|_| {});
+    let gateway = Gateway::with(|settings| {
+        settings.azure = azure.endpoint();
+        settings.cache_ttl = "1h";
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let bucket = bucket(&client).await;
+    let at = path(&bucket, "k");
+    client.put(&at).body("value").ok().await;
+    client.get(&at).ok().await;
+    azure.reset_counts();
+    let strangers: Vec<_> = (0..STRANGERS)
+        .map(|_| {
+            let (client, at) = (client.clone(), at.clone());
+            spawn(async move {
+                let mut wire = client.wire().await;
+                for _ in 0..EACH {
+                    let put = client.put(&at).body("stranger").prepare().bad_signature();
+                    let answer = wire.exchange(&put.bytes(), "PUT").await.unwrap();
+                    assert_eq!(answer.status, 403, "{answer:?}");
+                    if answer.header("connection") == Some("close") {
+                        wire = client.wire().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut served = 0;
+    while !strangers.iter().all(tokio::task::JoinHandle::is_finished) {
+        assert_eq!(client.get(&at).ok().await.text(), "value");
+        served += 1;
+    }
+    for stranger in strangers {
+        stranger.await.unwrap();
+    }
+    assert!(served > 0);
+    let asked: u64 = azure.counts().into_iter().map(|(_, count)| count).sum();
+    assert_eq!(asked, served, "one question for each of ours: {:?}", azure.counts());
+    let failures = format!("{{reason=\"SignatureDoesNotMatch\"}} {}", STRANGERS * EACH);
+    counted(&gateway, &failures).await;
+}
+
+/// C62: a crowd of connections that say nothing takes what connections there are, and no more; who is
+/// connected is served, and when the crowd goes there is room again.
+#[tokio::test]
+async fn c62_a_crowd_of_silent_connections_hinders_nobody_who_is_inside() {
+    const ROOM: usize = 100;
+    let gateway = Gateway::with(|settings| {
+        for (name, value) in
+            [("MAX_CONNECTIONS", ROOM.to_string()), ("HEADER_TIMEOUT", "1h".into())]
+        {
+            settings.environment.push((format!("BLUEBUCKET_LIMITS_{name}"), value));
+        }
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let bucket = bucket(&client).await;
+    let at = path(&bucket, "k");
+    client.put(&at).body("value").ok().await;
+    let mut inside = client.wire().await;
+    let mut ask = async || {
+        let get = client.get(&at).prepare().bytes();
+        inside.exchange(&get, "GET").await.unwrap().expect_success().text()
+    };
+    assert_eq!(ask().await, "value");
+    let mut crowd = Vec::new();
+    for _ in 0..3 * ROOM {
+        crowd.push(Wire::connect(gateway.address).await.unwrap());
+    }
+    // One too many is told so, and let go.
+    let told = crowd.last_mut().unwrap().answer("GET").await.unwrap();
+    assert_eq!((told.status, told.error().as_str()), (503, "SlowDown"));
+    counted(&gateway, &format!("bluebucket_connections {ROOM}")).await;
+    for _ in 0..20 {
+        assert_eq!(ask().await, "value");
+    }
+    drop(crowd);
+    counted(&gateway, "bluebucket_connections 1").await;
+    assert_eq!(client.get(&at).ok().await.text(), "value");
 }

@@ -9,7 +9,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::harness::gateway::ADMIN;
-use crate::harness::{Gateway, PATIENCE, environment, path, strict_with, unique};
+use crate::harness::{
+    Gateway, INSTALL_PATIENCE, PATIENCE, cache_folder, environment, path, strict_with, unique,
+};
 use crate::multipart::create;
 use crate::operate::plain;
 
@@ -92,6 +94,22 @@ async fn the_page_is_well_formed_html() {
     assert!(open.is_empty(), "{open:?} are not ended");
     assert_eq!(page.matches("<h1>").count(), 1);
     assert_eq!(page.matches("<svg").count(), page.matches("aria-label=").count());
+}
+
+/// A real validator's word: html-validate, installed beside the clients.
+#[tokio::test]
+async fn the_page_is_valid_html() {
+    let (gateway, _azure) = busy().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    std::fs::write(&file, plain(gateway.admin, "/").await.body).unwrap();
+    let validator = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/html/run");
+    let mut run = Command::new(validator);
+    run.arg(&file).env("BLUEBUCKET_CACHE", cache_folder()).kill_on_drop(true);
+    // A first run installs it, beside the clients of npm.
+    let output = timeout(INSTALL_PATIENCE, run.output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{output:?}");
 }
 
 /// A browser, if this machine has one.

@@ -32,10 +32,10 @@ const CRATES: &[(&str, &[&str])] = &[
 const FILE_LINES_MAX: usize = 600;
 
 /// One file of Rust.
-struct Source {
+pub(crate) struct Source {
     /// Its path under the root, with slashes.
-    path: String,
-    text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -236,7 +236,7 @@ fn uses(line: &str, name: &str) -> bool {
 }
 
 /// Files that are compiled for tests only.
-fn is_test(source: &Source) -> bool {
+pub(crate) fn is_test(source: &Source) -> bool {
     let place = source.place();
     place.contains("/tests/") || place.ends_with("/tests.rs")
 }
@@ -262,7 +262,7 @@ fn rows(document: &str, head: &str) -> Vec<Vec<String>> {
 }
 
 /// Every file of Rust under a folder.
-fn sources(folder: &str) -> Vec<Source> {
+pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {

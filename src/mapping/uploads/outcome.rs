@@ -51,7 +51,7 @@ impl Outcome {
 
     /// As metadata of an empty blob.
     pub fn write(&self) -> Result<azure::Metadata, Error> {
-        let mut facts = ObjectFacts { commit: Some(self.commit.clone()), ..ObjectFacts::default() };
+        let mut facts = ObjectFacts { commit: Some(self.commit), ..ObjectFacts::default() };
         let mut word = ABORTED;
         if let End::Completed { etag, checksum } = &self.end {
             word = COMPLETED;

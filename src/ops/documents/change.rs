@@ -214,7 +214,7 @@ async fn write(
             .into());
     }
     let id = commit_id()?;
-    let facts = ObjectFacts { commit: Some(id.clone()), ..ObjectFacts::default() };
+    let facts = ObjectFacts { commit: Some(id), ..ObjectFacts::default() };
     let content = Content::from_chunks(vec![bytes.into()]);
     let options = PutOptions {
         headers: BlobHeaders {

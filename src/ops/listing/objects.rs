@@ -15,7 +15,7 @@ use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::xml::Writer;
-use crate::s3::{Error, time};
+use crate::s3::{Error, headers, time};
 
 /// The most entries of a page:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
@@ -116,6 +116,7 @@ pub(in crate::ops) async fn run(
     let bucket = gateway.open_bucket(&request, Action::ListBucket).await?;
     let asked = Asked::read(&request.query, "max-keys")?;
     let version = Version::read(&request)?;
+    let restores = Restores::asked(&request)?;
     let page = walk(gateway, &bucket, bucket.walk(&asked, version.after())).await?;
     let mut document = Writer::document("ListBucketResult");
     document.text("Name", bucket.name().as_str());
@@ -126,7 +127,8 @@ pub(in crate::ops) async fn run(
     document.flag("IsTruncated", page.truncated);
     for found in &page.found {
         if let Found::Object { key, blob } = found {
-            write_object(&mut document, &asked.text(key), blob, version.owner(gateway, blob));
+            let owner = version.owner(gateway, blob);
+            write_object(&mut document, &asked.text(key), blob, owner, restores);
         }
     }
     asked.write_prefixes(&mut document, &page);
@@ -140,7 +142,44 @@ pub(in crate::ops) async fn run(
 /// The owner of an object: canonical id and display name.
 pub(in crate::ops) type Owner = (String, String);
 
-fn write_object(document: &mut Writer, key: &str, blob: &BlobEntry, owner: Option<Owner>) {
+/// Whether a listing says which objects are on their way back from the archive.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) enum Restores {
+    Told,
+    Untold,
+}
+
+impl Restores {
+    /// What a request asks for.
+    pub(in crate::ops) fn asked(request: &Request) -> Result<Self, Error> {
+        let name = &headers::OPTIONAL_OBJECT_ATTRIBUTES;
+        let Some(asked) = headers::text(&request.headers, name)? else { return Ok(Self::Untold) };
+        match asked.split(',').map(str::trim).find(|attribute| *attribute != "RestoreStatus") {
+            None => Ok(Self::Told),
+            Some(other) => Err(Error::invalid_argument(
+                "x-amz-optional-object-attributes",
+                other,
+                "Invalid attribute name specified.",
+            )),
+        }
+    }
+
+    /// Says it of one object.
+    pub(in crate::ops) fn write(self, document: &mut Writer, blob: &BlobEntry) {
+        if self == Self::Told && blob.properties.archive_status.is_some() {
+            document.open("RestoreStatus").flag("IsRestoreInProgress", true).close("RestoreStatus");
+        }
+    }
+}
+
+fn write_object(
+    document: &mut Writer,
+    key: &str,
+    blob: &BlobEntry,
+    owner: Option<Owner>,
+    restores: Restores,
+) {
     let described = Described::of(&blob.properties);
     document.open("Contents").text("Key", key);
     document.text("LastModified", time::document(described.modified));
@@ -152,6 +191,7 @@ fn write_object(document: &mut Writer, key: &str, blob: &BlobEntry, owner: Optio
     document.number("Size", blob.properties.content_length);
     write_owner(document, owner);
     document.text("StorageClass", described.facts.storage_class.as_str());
+    restores.write(document, blob);
     document.close("Contents");
 }
 

@@ -5,7 +5,7 @@ use http::{Response, StatusCode, header};
 use crate::access::Action;
 use crate::mapping::walk::Found;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::listing::objects::{Asked, walk, write_owner};
+use crate::ops::listing::objects::{Asked, Restores, walk, write_owner};
 use crate::ops::object::headers::Described;
 use crate::s3::body::{self, Body};
 use crate::s3::xml::Writer;
@@ -29,6 +29,7 @@ pub(in crate::ops) async fn run(
             "A version-id marker cannot be specified without a key marker.",
         ));
     }
+    let restores = Restores::asked(&request)?;
     let page = walk(gateway, &bucket, bucket.walk(&asked, key_marker.clone())).await?;
     let mut document = Writer::document("ListVersionsResult");
     document.text("Name", bucket.name().as_str()).text("Prefix", asked.text(&asked.prefix));
@@ -51,6 +52,7 @@ pub(in crate::ops) async fn run(
             document.number("Size", blob.properties.content_length);
             write_owner(&mut document, gateway.owner_of(&blob.properties));
             document.text("StorageClass", described.facts.storage_class.as_str());
+            restores.write(&mut document, blob);
             document.close("Version");
         }
     }

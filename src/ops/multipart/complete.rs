@@ -58,7 +58,7 @@ pub(in crate::ops) async fn run(
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let resource = format!("/{}/{}", upload.bucket.name(), upload.key);
     let complete = Complete {
-        location: object_headers::location(&request.headers, upload.bucket.name(), &upload.key),
+        location: object_headers::location(&request.bucket_url, &upload.key),
         claimed: read(&document)?,
         conditions: conditions::of_write(Conditions::read(&request.headers)?),
         upload,
@@ -165,7 +165,7 @@ impl Complete {
         let pinned = self.resolve(gateway).await?;
         let id = commit_id()?;
         let end = End::Completed { etag: plan.etag.clone(), checksum: plan.checksum };
-        let outcome = Outcome::new(id.clone(), end, &self.upload.key);
+        let outcome = Outcome::new(id, end, &self.upload.key);
         let mut claim = match ends::claim(&self.upload, &outcome, over).await? {
             Turn::Ours(claim) => claim,
             Turn::Theirs => return Err(Missed::Ended),
@@ -276,7 +276,7 @@ impl From<Error> for Missed {
 /// What the commit carries: all that Create said, and what follows from the parts.
 fn describe(record: &Record, plan: &Plan, id: &CommitId) -> Result<PutOptions, Error> {
     let facts = ObjectFacts {
-        commit: Some(id.clone()),
+        commit: Some(*id),
         etag: Some(plan.etag.clone()),
         checksum: plan.checksum,
         parts: Some(plan.table()),

@@ -31,10 +31,10 @@ pub(in crate::ops) async fn run(
     gateway.make_room(&bucket, &key).await?;
     let files = files_of_new(gateway, &bucket).await?;
     let commit = commit_id()?;
-    let id = UploadId::new(commit.clone());
+    let id = UploadId::new(commit);
     (facts.owner, facts.acl) = acl::of_write(gateway, &bucket, &request)?;
     tags::may_bring(&bucket, &request.caller, &key, (&facts.tags, facts.owner.as_deref()))?;
-    facts.commit = Some(commit.clone());
+    facts.commit = Some(commit);
     annex::keep(gateway, &bucket, &key, &mut facts, SPARE).await?;
     let initiator = request.caller.id().map(str::to_owned);
     let record = Record { key, headers: blob_headers, facts, checksum, initiator };

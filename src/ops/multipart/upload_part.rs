@@ -67,7 +67,7 @@ fn settle(promised: Promised, kept: Option<PartsChecksum>) -> Result<Promised, E
 pub(super) fn plan(verified: &Verified) -> Result<Commit, Error> {
     let id = commit_id()?;
     let checksum = carry::full_object(verified);
-    let facts = ObjectFacts { commit: Some(id.clone()), checksum, ..ObjectFacts::default() };
+    let facts = ObjectFacts { commit: Some(id), checksum, ..ObjectFacts::default() };
     let options = PutOptions { metadata: facts.write(verified.length())?, ..PutOptions::default() };
     Ok(Commit { id, options })
 }

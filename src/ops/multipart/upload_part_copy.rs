@@ -159,7 +159,7 @@ impl PartCopy {
         (etag, checksum): (&str, Option<ObjectChecksum>),
     ) -> Result<PutOptions, Error> {
         let facts = ObjectFacts {
-            commit: Some(id.clone()),
+            commit: Some(*id),
             etag: md5.is_none().then(|| etag.to_owned()),
             checksum,
             ..ObjectFacts::default()

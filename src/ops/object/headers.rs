@@ -11,7 +11,7 @@ use crate::mapping::metadata::{self, ObjectFacts};
 use crate::mapping::storage_class::StorageClass;
 use crate::mapping::user_metadata::UserMetadata;
 use crate::s3::conditions::ETag;
-use crate::s3::names::{BucketName, ObjectKey};
+use crate::s3::names::ObjectKey;
 use crate::s3::payload::stored_content_encoding;
 use crate::s3::query::Query;
 use crate::s3::tags::{Limit, Tags};
@@ -64,15 +64,9 @@ pub(in crate::ops) const URL_PARAMETER: &AsciiSet =
 /// What a key keeps in a URL.
 const URL_KEY: &AsciiSet = &URL_PARAMETER.remove(b'/');
 
-/// Where an object is. How the client came here is not known but for the host.
-pub(in crate::ops) fn location(
-    headers: &HeaderMap,
-    bucket: &BucketName,
-    key: &ObjectKey,
-) -> String {
-    let host = headers.get(header::HOST).map(HeaderValue::to_str).and_then(Result::ok);
-    let key = utf8_percent_encode(key.as_str(), URL_KEY);
-    format!("http://{}/{bucket}/{key}", host.unwrap_or_default())
+/// Where an object is, for a client that reaches its bucket at `bucket_url`.
+pub(in crate::ops) fn location(bucket_url: &str, key: &ObjectKey) -> String {
+    format!("{bucket_url}/{}", utf8_percent_encode(key.as_str(), URL_KEY))
 }
 
 /// An object as an answer describes it.

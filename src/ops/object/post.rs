@@ -20,7 +20,7 @@ pub(in crate::ops) async fn run(
         return Err(Error::new(Code::MethodNotAllowed));
     };
     let reply = request.reply.take().unwrap_or(Reply::Status(StatusCode::NO_CONTENT));
-    let at = location(&request.headers, &bucket, &key);
+    let at = location(&request.bucket_url, &key);
     let (mut written, _) = put::run(gateway, request).await?.into_parts();
     let etag = text(&written.headers, &header::ETAG);
     let names = [bucket.as_str(), key.as_str(), etag.as_str()];

@@ -81,7 +81,7 @@ fn plan(
     verified: &Verified,
 ) -> Result<Commit, Error> {
     let id = commit_id()?;
-    facts.commit = Some(id.clone());
+    facts.commit = Some(id);
     facts.checksum = carry::full_object(verified);
     options.tier = tier(facts.storage_class);
     options.metadata = facts.write(verified.length())?;

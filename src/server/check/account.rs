@@ -212,6 +212,7 @@ async fn features(store: &BlobStore, what: &str, path: &BlobPath) -> Vec<Finding
         return findings;
     }
     findings.push(soft_delete(store, what).await);
+    findings.push(container_soft_delete(what));
     findings.extend(versions(store, what, path).await);
     findings.extend(immutability(store, what, &path.container).await);
     findings.push(tags(store, what, path).await);
@@ -238,6 +239,21 @@ async fn soft_delete(store: &BlobStore, what: &str) -> Finding {
             format!("whether blob soft delete is on cannot be seen from here ({})", short(&error)),
         ),
     }
+}
+
+/// What only Azure's management API tells: Get Blob Service Properties has a DeleteRetentionPolicy for
+/// blobs and none for containers.
+/// <https://learn.microsoft.com/rest/api/storageservices/get-blob-service-properties>
+/// <https://learn.microsoft.com/azure/storage/blobs/soft-delete-container-overview>
+fn container_soft_delete(what: &str) -> Finding {
+    Finding::noted(
+        what,
+        "whether container soft delete is on cannot be seen from here: Azure tells it by its \
+         management API alone",
+        "Keep it on, it brings back a bucket that was deleted by mistake: az storage account \
+         blob-service-properties update --account-name NAME --enable-container-delete-retention true \
+         --container-delete-retention-days 7",
+    )
 }
 
 async fn versions(store: &BlobStore, what: &str, path: &BlobPath) -> Option<Finding> {

@@ -32,6 +32,11 @@ impl Finding {
         Self { weight: Weight::Fine, what: what.into(), text: text.into(), remedy: None }
     }
 
+    /// Nothing to object to, and what to know about it.
+    pub fn noted(what: impl Into<String>, text: impl Into<String>, remedy: &'static str) -> Self {
+        Self { remedy: Some(remedy), ..Self::fine(what, text) }
+    }
+
     /// Works, but look at it.
     pub fn odd(what: impl Into<String>, text: impl Into<String>, remedy: &'static str) -> Self {
         let remedy = Some(remedy);

@@ -12,6 +12,7 @@ pub mod file;
 mod import;
 mod pass_through;
 pub mod print;
+pub mod reference;
 pub mod secret;
 pub mod settings;
 pub mod traces;

@@ -80,7 +80,8 @@ fn header(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
     writeln!(
         out,
         "<header>\n<h1>bluebucket {}</h1>\n<span class=\"state {class}\">{state}</span>\n\
-         <span class=\"soft\">S3 port {scheme}://{} · region {} · up {}</span>\n</header>",
+         <span class=\"soft\">S3 port {scheme}://{} <span class=\"whole\">· region {}</span> \
+         <span class=\"whole\">· up {}</span></span>\n</header>",
         env!("CARGO_PKG_VERSION"),
         shown.s3,
         escaped(&shown.config.region),
@@ -94,23 +95,30 @@ fn traffic(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
     let (requests, failed) = (column(|count| count.requests), column(|count| count.failed));
     let mean = column(|count| count.milliseconds / count.requests.max(1));
     let none = vec![0; counts.len()];
+    let most = |values: &[u64]| values.iter().copied().max().unwrap_or_default();
     let total: u64 = requests.iter().sum();
     let total_failed: u64 = failed.iter().sum();
     let all_milliseconds: u64 = counts.iter().map(|count| count.milliseconds).sum();
     let minutes = INTERVAL_SECONDS * INTERVALS as u64 / 60;
     write!(out, "<section>\n<h2>The last {minutes} minutes</h2>\n<div class=\"plots\">\n<figure>")?;
     plot::bars(out, "Requests, and those that failed, each ten seconds", &requests, &failed)?;
+    let axis = format!(
+        "<div class=\"axis\"><span>{minutes} min ago</span><span>now</span></div>\n<figcaption>"
+    );
     write!(
         out,
-        "<figcaption>{total} requests, <span class=\"{}\">{total_failed} failed</span></figcaption>\
-         </figure>\n<figure>",
-        if total_failed == 0 { "good" } else { "wrong" }
+        "{axis}{total} requests, <span class=\"{}\">{total_failed} failed</span>; at most {} in ten \
+         seconds</figcaption></figure>\n<figure>",
+        if total_failed == 0 { "good" } else { "wrong" },
+        most(&requests)
     )?;
     plot::bars(out, "Mean time of a request, each ten seconds", &mean, &none)?;
     writeln!(
         out,
-        "<figcaption>{} ms a request on average</figcaption></figure>\n</div>\n<dl>",
-        all_milliseconds / total.max(1)
+        "{axis}{} ms a request on average; at most {} in ten seconds</figcaption></figure>\n</div>\n\
+         <dl>",
+        all_milliseconds / total.max(1),
+        most(&mean)
     )?;
     let (held, most) = shown.metrics.memory();
     let uploads = match shown.uploads {

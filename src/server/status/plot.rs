@@ -14,7 +14,8 @@ pub(super) fn bars(out: &mut String, name: &str, all: &[u64], of_them: &[u64]) -
         out,
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{name}\" \
          preserveAspectRatio=\"none\"><title>{name}</title>\
-         <line class=\"base\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>"
+         <line class=\"base\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\" \
+         vector-effect=\"non-scaling-stroke\"/>"
     )?;
     for (class, values) in [("bar", all), ("bad", of_them)] {
         for (place, value) in values.iter().enumerate().filter(|(_, value)| **value > 0) {

@@ -9,6 +9,7 @@ use strict_azure::{Action, Fault, Gate, Operation};
 use crate::harness::program::{Bluebucket, Serving};
 use crate::harness::wire::Wire;
 use crate::harness::{Client, PATIENCE, backend_endpoint, noise, path, spawn, strict_with, unique};
+use crate::operate::metric;
 
 const MIB: usize = 1024 * 1024;
 /// How often something that takes its time is asked about.
@@ -36,15 +37,6 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(PATIENCE, waiting)
         .await
         .unwrap_or_else(|_| panic!("it never came: {what}"));
-}
-
-/// One value of the metrics.
-async fn metric(serving: &Serving, name: &str) -> u64 {
-    let mut wire = Wire::connect(serving.admin).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let text = wire.exchange(request, "GET").await.unwrap().text();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
 
 /// A PUT of which half has been sent.
@@ -79,7 +71,7 @@ async fn f38_a_hundred_uploads_and_downloads_end_well_after_sigterm() {
         downloads.push(wire);
     }
     until("all are inside", async || {
-        metric(&serving, "bluebucket_requests_in_flight").await >= 2 * EACH as u64
+        metric(serving.admin, "bluebucket_requests_in_flight").await >= 2 * EACH as u64
     })
     .await;
     serving.terminate().await;
@@ -117,7 +109,7 @@ async fn f38_an_upload_that_does_not_end_is_cut_and_not_committed() {
     let at = path(&bucket, "k");
     client.put(&at).body("old").ok().await;
     let mut wire = half_put(&client, &at, &noise(20 * MIB)).await;
-    until("it is inside", async || metric(&serving, "bluebucket_held_bytes").await > 0).await;
+    until("it is inside", async || metric(serving.admin, "bluebucket_held_bytes").await > 0).await;
     serving.terminate().await;
     assert_eq!(serving.end().await, Some(0));
     assert!(wire.answer("PUT").await.is_err(), "no answer that looks like one");
@@ -155,20 +147,20 @@ async fn f39_bodies_that_azure_does_not_take_keep_to_the_memory_that_there_is() 
         }));
     }
     until("all memory is held", async || {
-        metric(&serving, "bluebucket_held_bytes").await > LIMIT - (8 * MIB as u64)
+        metric(serving.admin, "bluebucket_held_bytes").await > LIMIT - (8 * MIB as u64)
     })
     .await;
     gate.arrived().await;
     let peak = serving.peak_kib();
     assert!(peak * 1024 <= LIMIT + BESIDES, "{peak} KiB");
-    assert!(metric(&serving, "bluebucket_held_bytes").await <= LIMIT);
+    assert!(metric(serving.admin, "bluebucket_held_bytes").await <= LIMIT);
     for writer in writers {
         writer.abort();
     }
     azure.clear_faults();
     gate.open();
     until("all memory is given back", async || {
-        metric(&serving, "bluebucket_held_bytes").await == 0
+        metric(serving.admin, "bluebucket_held_bytes").await == 0
     })
     .await;
 }
@@ -235,8 +227,8 @@ async fn aborted(requests: usize) {
     // Connections to Azure are kept for seconds without a request.
     until("all is given back", async || {
         files() <= before
-            && metric(&serving, "bluebucket_held_bytes").await == 0
-            && metric(&serving, "bluebucket_requests_in_flight").await == 0
+            && metric(serving.admin, "bluebucket_held_bytes").await == 0
+            && metric(serving.admin, "bluebucket_requests_in_flight").await == 0
     })
     .await;
     client.get(&path(&bucket, "new")).refused(404, "NoSuchKey").await;

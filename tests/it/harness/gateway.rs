@@ -11,6 +11,8 @@ use bluebucket::server::commands::Running;
 use bluebucket::server::config::{self, Environment, Sources};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::{Client, Proxy, backend_endpoint, spawn, unique};
@@ -206,6 +208,16 @@ impl Tls {
         Arc::clone(&self.trust)
     }
 
+    /// What a client trusts that trusts another authority, too: the one in this file.
+    pub(crate) fn trust_also(&self, authority: &Path) -> Arc<ClientConfig> {
+        let files = [self.certificate.with_file_name(AUTHORITY), authority.to_path_buf()];
+        let mut roots = RootCertStore::empty();
+        for file in files {
+            roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
+        }
+        trusting(roots)
+    }
+
     /// Makes its files in this folder.
     pub(crate) fn make(folder: &Path) -> Self {
         let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -229,13 +241,18 @@ impl Tls {
         at(AUTHORITY, authority_certificate.pem());
         let mut roots = RootCertStore::empty();
         roots.add(authority_certificate.der().clone()).unwrap();
-        let trust = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let secret = at("localhost.key", key.serialize_pem());
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-        Self { certificate: at("localhost.pem", leaf.pem()), key: secret, trust: Arc::new(trust) }
+        Self { certificate: at("localhost.pem", leaf.pem()), key: secret, trust: trusting(roots) }
     }
+}
+
+/// A client's side of TLS that trusts these authorities alone.
+fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
 }

@@ -36,6 +36,9 @@ pub(crate) use wire::Answer;
 /// When a test that waits for something is given up: long enough for the slowest machine.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
+/// The same for what installs something at its first run, on a loaded machine.
+pub(crate) const INSTALL_PATIENCE: std::time::Duration = std::time::Duration::from_mins(15);
+
 /// How often something that takes its time is asked about.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 
