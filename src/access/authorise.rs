@@ -275,7 +275,7 @@ impl<'a> Case<'a> {
         let Question { caller, action, resource } = self.question;
         let bucket = resource.bucket()?;
         let name = match resource {
-            Resource::Object(_, key) => format!("{bucket}/{}", key.as_str()),
+            Resource::Object(_, key) => [bucket.as_str(), "/", key.as_str()].concat(),
             Resource::Service
             | Resource::Bucket(_)
             | Resource::SomeKeys(_)
