@@ -21,6 +21,8 @@ pub(crate) enum Until {
     Elapsed(Duration),
     /// Each request once.
     AllSent,
+    /// So many, in turn.
+    Sent(usize),
 }
 
 /// What a load took.
@@ -110,8 +112,9 @@ async fn one(
         let mine = turn.fetch_add(1, Ordering::Relaxed);
         let request = match until {
             Until::Elapsed(limit) if begun.elapsed() >= limit => return Ok(taken),
-            Until::Elapsed(_) => requests.get(mine % requests.len().max(1)),
             Until::AllSent => requests.get(mine),
+            Until::Sent(count) if mine >= count => return Ok(taken),
+            Until::Elapsed(_) | Until::Sent(_) => requests.get(mine % requests.len().max(1)),
         };
         let Some(request) = request else { return Ok(taken) };
         let sent = Instant::now();

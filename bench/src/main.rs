@@ -3,6 +3,7 @@
 //! that take turns.
 
 mod crowd;
+mod instructions;
 mod load;
 mod memory;
 mod process;
@@ -54,6 +55,9 @@ struct Arguments {
     /// Measures the memory of crowds instead; the large uploads move so many GiB in all.
     #[arg(long, value_name = "GIB")]
     crowds: Option<u64>,
+    /// Counts instructions instead, with valgrind.
+    #[arg(long)]
+    instructions: bool,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -102,6 +106,10 @@ async fn measure(arguments: &Arguments) -> Outcome {
     let start = Start { programs: &programs, stub: &stub, cores, folder: &folder };
     if let Some(gib) = arguments.crowds {
         crowds(arguments, gib, start).await?;
+        return Ok(std::fs::remove_dir_all(&folder)?);
+    }
+    if arguments.instructions {
+        instructions::table(&arguments.only, start).await?;
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];

@@ -64,6 +64,16 @@ impl Program {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(&mut self) -> Outcome {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        if !status.success() {
+            return Err("it does not take SIGTERM".into());
+        }
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))

@@ -71,9 +71,30 @@ impl Subject {
     pub(crate) async fn gateway(name: &'static str, start: Start<'_>) -> Outcome<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let command = start.command(name, address)?;
+        Self::started(name, address, &command, start).await
+    }
+
+    /// Starts a gateway whose instructions valgrind counts.
+    pub(crate) async fn counted(start: Start<'_>, counts: &Path) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let gateway = start.bluebucket(address);
+        let mut command = Command::new("valgrind");
+        command.arg("--tool=callgrind");
+        command.arg(format!("--callgrind-out-file={}", counts.display()));
+        command.arg(gateway.get_program()).args(gateway.get_args());
+        command.envs(gateway.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::started("bluebucket", address, &command, start).await
+    }
+
+    async fn started(
+        name: &'static str,
+        address: SocketAddr,
+        command: &Command,
+        start: Start<'_>,
+    ) -> Outcome<Self> {
         let begun = Instant::now();
         let mut program =
-            Program::start(&command, start.cores, &start.folder.join(format!("{name}.log")))?;
+            Program::start(command, start.cores, &start.folder.join(format!("{name}.log")))?;
         let signer = Signer::new(address.to_string());
         let list = signer.request("GET", "/", Bytes::new(), Payload::Signed)?;
         while once(address, &list).await.is_err() {
@@ -143,6 +164,16 @@ impl Subject {
     /// The program, where it is one.
     pub(crate) fn program(&self) -> Option<&Program> {
         match &self.kind {
+            Kind::Gateway { program, .. } => Some(program),
+            Kind::Stub { .. } => None,
+        }
+    }
+}
+
+impl Subject {
+    /// The program, to end it.
+    pub(crate) fn program_mut(&mut self) -> Option<&mut Program> {
+        match &mut self.kind {
             Kind::Gateway { program, .. } => Some(program),
             Kind::Stub { .. } => None,
         }

@@ -114,7 +114,12 @@ impl Workload {
         Ok(Cost { taken, cpu: subject.cpu()?.saturating_sub(cpu), azure: stub.requests() - azure })
     }
 
-    async fn prepare(&self, subject: &Subject, stub: &StrictAzure) -> Outcome<Vec<Request>> {
+    /// The requests that it goes round; what they need is there then.
+    pub(crate) async fn prepare(
+        &self,
+        subject: &Subject,
+        stub: &StrictAzure,
+    ) -> Outcome<Vec<Request>> {
         match self.kind {
             Kind::Put { bytes, payload } => {
                 let body = noise(bytes);

@@ -214,9 +214,8 @@ fn read_name(walk: &mut Walk<'_>, tag: &Tag<'_>) -> Result<String, BlobError> {
 
 fn read_metadata(walk: &mut Walk<'_>) -> Result<Metadata, BlobError> {
     let mut metadata = Metadata::new();
-    while let Some(tag) = walk.child()? {
-        let name = tag.name().to_ascii_lowercase();
-        metadata.insert(name, walk.text()?.into_owned());
+    while let Some((name, value)) = walk.leaf()? {
+        metadata.insert(name.to_ascii_lowercase(), value.into_owned());
     }
     Ok(metadata)
 }
@@ -241,9 +240,7 @@ struct Read {
 
 impl Read {
     fn fill(&mut self, walk: &mut Walk<'_>) -> Result<(), BlobError> {
-        while let Some(tag) = walk.child()? {
-            let name = tag.name();
-            let text = walk.text()?;
+        while let Some((name, text)) = walk.leaf()? {
             if !text.is_empty() {
                 self.set(name, text);
             }

@@ -21,6 +21,9 @@ use crate::azure::{
     Observer, PutOptions, ReadOptions, RetrySettings, SasToken, Source, WireSettings, Written,
 };
 
+/// Long enough for what a busy machine delays, short enough to be waited for.
+const DEADLINE: Duration = Duration::from_secs(2);
+
 /// What the server does with one request, once it has read it.
 enum Reply {
     /// Answers, and keeps the connection.
@@ -86,9 +89,9 @@ impl Server {
 
 fn settings(change: impl FnOnce(&mut WireSettings)) -> WireSettings {
     let mut settings = WireSettings {
-        answer_deadline: Duration::from_millis(300),
-        question_deadline: Duration::from_millis(200),
-        idle_deadline: Duration::from_millis(300),
+        answer_deadline: DEADLINE,
+        question_deadline: DEADLINE,
+        idle_deadline: DEADLINE,
         clock: Clock::new(|| datetime!(2026-11-22 03:05:08 UTC)),
         ..WireSettings::default()
     };
@@ -271,14 +274,14 @@ async fn a_body_that_stands_still_is_given_up() {
     let server = Server::start([Reply::Stall(half)]);
     let begun = Instant::now();
     assert_eq!(read(&server.store()).await.unwrap_err().kind(), Kind::Broken);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 5 * DEADLINE, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn a_reader_may_take_its_time() {
     let server = Server::start([Reply::Whole(answer(200, STATE, "hello"))]);
     let body = server.store().read(&path(), &ReadOptions::default()).await.unwrap().body;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(DEADLINE + DEADLINE / 2).await;
     assert_eq!(body.collect(5).await.unwrap(), "hello");
 }
 
@@ -482,17 +485,17 @@ async fn a_slow_upload_that_moves_is_not_given_up() {
         let mut read = 0;
         while read < 24 * 1024 * 1024 {
             read += connection.read(&mut some).unwrap();
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(DEADLINE / 16);
         }
         connection.write_all(answer(201, STATE, "").as_bytes()).unwrap();
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(DEADLINE);
     });
     let account = Account::named("acc", Credential::Anonymous).at(&endpoint);
     let store = BlobStore::new(account, settings(|_| {})).unwrap();
     let content = Content::from(vec![1; 24 * 1024 * 1024]);
     let begun = Instant::now();
     store.put_blob(&path(), &content, Guard::Crc64(0), &PutOptions::default()).await.unwrap();
-    assert!(begun.elapsed() > Duration::from_millis(300), "too quick to show anything");
+    assert!(begun.elapsed() > DEADLINE, "too quick to show anything");
 }
 
 #[tokio::test]

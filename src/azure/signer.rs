@@ -59,14 +59,14 @@ impl ToSign<'_> {
     }
 
     fn add_headers(&self, text: &mut String) {
-        let ours = |name: &&str| name.starts_with("x-ms-");
-        let mut names: Vec<&str> =
-            self.headers.keys().map(http::HeaderName::as_str).filter(ours).collect();
-        names.sort_unstable_by(|one, other| collation::compare(one, other));
-        for name in names {
+        let ours = |name: &str| name.starts_with("x-ms-");
+        let rows = self.headers.iter().map(|(name, value)| (name.as_str(), value));
+        let mut rows: Vec<_> = rows.filter(|(name, _)| ours(name)).collect();
+        rows.sort_unstable_by(|(one, _), (other, _)| collation::compare(one, other));
+        for (name, value) in rows {
             text.push_str(name);
             text.push(':');
-            text.push_str(self.header(name));
+            text.push_str(value.to_str().unwrap_or_default());
             text.push('\n');
         }
     }

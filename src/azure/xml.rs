@@ -113,6 +113,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The next child as its name and its text; none at the end of the element, and the walk is then
+    /// behind it.
+    pub(super) fn leaf(&mut self) -> Result<Option<(&'a str, Cow<'a, str>)>, BlobError> {
+        if let Some((name, text, rest)) = plain_leaf(self.rest).filter(|_| !self.is_empty) {
+            self.rest = rest;
+            return Ok(Some((name, resolved(text)?)));
+        }
+        let Some(tag) = self.child()? else { return Ok(None) };
+        Ok(Some((tag.name(), self.text()?)))
+    }
+
     /// Goes behind the element whose start tag was read last.
     pub(super) fn skip(&mut self) -> Result<(), BlobError> {
         let around = self.open.len().saturating_sub(1);
@@ -199,6 +210,22 @@ fn cut() -> BlobError {
     BlobError::broken("the document is cut")
 }
 
+/// `<name>text</name>` at the beginning of `rest`, and what is behind it: most of a listing. Nothing if it
+/// is anything else.
+fn plain_leaf(rest: &str) -> Option<(&str, &str, &str)> {
+    let inside = rest.strip_prefix('<')?;
+    let (name, inside) = inside.split_at_checked(memchr(b'>', inside.as_bytes())?)?;
+    // With a blank it has attributes, or an end tag that looks like it.
+    let is_name = name.bytes().fold(true, |all, byte| all & (byte > b' '));
+    if !is_name || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return None;
+    }
+    let inside = inside.get(1..)?;
+    let (text, end) = inside.split_at_checked(memchr(b'<', inside.as_bytes())?)?;
+    let rest = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
+    Some((name, text, rest))
+}
+
 /// Where the `>` is that ends a tag: one in a quoted value does not.
 fn end_of_tag(inside: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -270,7 +297,7 @@ mod tests {
     use super::*;
 
     /// Elements with their own text, in the order of their ends. Those whose names begin with `t` are
-    /// read as texts, the others as children.
+    /// read as texts, the children of those that begin with `l` as leaves, the others as children.
     type Ends = Vec<(String, String)>;
 
     /// By the walk; none where the document is broken.
@@ -283,12 +310,21 @@ mod tests {
 
     fn walk_children(walk: &mut Walk<'_>, all: &mut Ends) -> Option<()> {
         while let Some(tag) = walk.child().ok()? {
-            let is_text = tag.name().starts_with('t');
-            let text = if is_text { walk.text().ok()? } else { Cow::Borrowed("") };
-            if !is_text {
-                walk_children(walk, all)?;
+            match tag.name().chars().next()? {
+                't' => all.push((tag.name().to_owned(), walk.text().ok()?.into_owned())),
+                'l' => walk_leaves(walk, all)?,
+                _ => walk_children(walk, all)?,
             }
-            all.push((tag.name().to_owned(), text.into_owned()));
+            if !tag.name().starts_with('t') {
+                all.push((tag.name().to_owned(), String::new()));
+            }
+        }
+        Some(())
+    }
+
+    fn walk_leaves(walk: &mut Walk<'_>, all: &mut Ends) -> Option<()> {
+        while let Some((name, text)) = walk.leaf().ok()? {
+            all.push((name.to_owned(), text.into_owned()));
         }
         Some(())
     }
@@ -325,9 +361,16 @@ mod tests {
 
     /// An element that has ended, unless it was inside of a text.
     fn ended((name, text): (String, String), around: &Ends) -> Option<(String, String)> {
-        let inside = around.iter().any(|(name, _)| name.starts_with('t'));
-        let text = if name.starts_with('t') { text } else { String::new() };
-        (!inside).then_some((name, text))
+        let around: Vec<&str> = around.iter().map(|(name, _)| name.as_str()).collect();
+        let inside = (1..=around.len()).any(|count| is_text(&around[..count]));
+        let is_text = is_text(&[&around[..], &[&name]].concat());
+        (!inside).then_some((name, if is_text { text } else { String::new() }))
+    }
+
+    /// Is the last of these, each inside of the one before, read as text?
+    fn is_text(path: &[&str]) -> bool {
+        let [.., around, name] = path else { return false };
+        name.starts_with('t') || around.starts_with('l')
     }
 
     /// A piece of what may stand in an element.
@@ -338,10 +381,10 @@ mod tests {
             Just("<!-- a > b <c> -->".to_owned()),
             Just("<![CDATA[<c>&amp;]]>".to_owned()),
             Just("<?pi > ?>".to_owned()),
-            "<[et][a-z]{0,3}( A=\"[>a-z'/]{0,3}\")? ?/>",
+            "<[elt][a-z]{0,3}( A=\"[>a-z'/]{0,3}\")? ?/>",
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
-            (prop::collection::vec(inner, 0..4), "[et][a-z]{0,3}", "( A='[>a-z\"/]{0,3}')? ?")
+            (prop::collection::vec(inner, 0..4), "[elt][a-z]{0,3}", "( A='[>a-z\"/]{0,3}')? ?")
                 .prop_map(|(inner, name, attributes)| {
                     format!("<{name}{attributes}>{}</{name} >", inner.concat())
                 })

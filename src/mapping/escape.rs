@@ -59,6 +59,9 @@ pub(super) fn open(prefix: &str) -> Result<String, Unstorable> {
 
 /// The name of the blob of `key`.
 pub(super) fn close(key: &str) -> Result<String, Unstorable> {
+    if is_plain(key) {
+        return Ok(key.to_owned());
+    }
     let mut name = open(key)?;
     if name.ends_with('.') {
         name.pop();
@@ -67,8 +70,20 @@ pub(super) fn close(key: &str) -> Result<String, Unstorable> {
     Ok(name)
 }
 
+/// Whether `text` is key and name at once, as most are; no says nothing.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    // Without an early end, so that many bytes are looked at in one step.
+    text.bytes().fold(true, |all, byte| all & plain(byte))
+        && !text.ends_with('.')
+        && memchr::memmem::find(text.as_bytes(), b"./").is_none()
+}
+
 /// The key whose name is `name`; nothing if no key has it.
 pub(super) fn key_of(name: &str) -> Option<String> {
+    if is_plain(name) {
+        return Some(name.to_owned());
+    }
     let key = unescape(name)?;
     // A name that an Azure tool made up may look like an escape and be none: two names must not
     // become one key.

@@ -163,7 +163,9 @@ impl KeySpace {
 }
 
 fn fits(name: &str) -> bool {
-    units(name) <= NAME_UNITS_MAX && segments(name) <= NAME_SEGMENTS_MAX
+    // No character has more units than bytes.
+    let short = name.len() <= NAME_UNITS_MAX || units(name) <= NAME_UNITS_MAX;
+    short && segments(name) <= NAME_SEGMENTS_MAX
 }
 
 /// How long `name` is to Azure.
@@ -172,7 +174,7 @@ pub(super) fn units(name: &str) -> usize {
 }
 
 fn segments(name: &str) -> usize {
-    name.split('/').count()
+    memchr::memchr_iter(b'/', name.as_bytes()).count() + 1
 }
 
 #[cfg(test)]

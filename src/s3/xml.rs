@@ -97,7 +97,10 @@ impl Writer {
 
     /// Writes an element with a number.
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
-        self.text(name, value.to_string())
+        self.open(name);
+        let written = write!(self.0, "{value}");
+        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        self.close(name)
     }
 
     /// Ends the document.
@@ -129,7 +132,10 @@ fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| {
         !matches!(c, '<' | '>' | '&' | '"' | '\u{7f}' | '\u{fffe}' | '\u{ffff}') && c >= ' '
     };
-    if text.chars().all(plain) {
+    // Without an early end, so that many bytes are looked at in one step. 0xEF begins U+FFFE and U+FFFF.
+    let special =
+        |byte: u8| byte < b' ' || matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\x7f' | b'\xef');
+    if !text.bytes().fold(false, |any, byte| any | special(byte)) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);

@@ -27,7 +27,7 @@ use crate::server::preface::{self, Protocol, Rewound};
 use crate::server::{requests, streams};
 
 /// S3 sends a dozen; proxies add theirs.
-pub(super) const HEADERS_MAX: usize = 100;
+const HEADERS_MAX: usize = 100;
 /// A key is 3 KB at most when every byte is escaped; the rest is for presigned queries and tokens.
 const URI_BYTES_MAX: usize = 16 * 1024;
 

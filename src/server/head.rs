@@ -108,14 +108,17 @@ impl Tracker {
     /// Takes bytes up to the end of the head; the number of those that belonged to it.
     fn feed_head(&mut self, bytes: &[u8], clear: &mut u64) -> usize {
         let mut used = 0;
-        for byte in bytes {
-            used += 1;
+        if self.head.is_empty() {
             // Empty lines before a request are allowed, and no part of it.
-            if self.head.is_empty() && (*byte == b'\r' || *byte == b'\n') {
-                continue;
-            }
-            self.head.push(*byte);
-            if *byte == b'\n' && ends_with_empty_line(&self.head) {
+            used = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        }
+        while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
+            let line_end = memchr::memchr(b'\n', rest);
+            let room = (HEAD_BYTES_MAX + 1).saturating_sub(self.head.len());
+            let line = line_end.map_or(rest.len(), |end| end + 1).min(room);
+            self.head.extend_from_slice(rest.get(..line).unwrap_or_default());
+            used += line;
+            if ends_with_empty_line(&self.head) {
                 let framing = read_head(&self.head);
                 self.head.clear();
                 self.state = framing.unwrap_or(State::Lost);

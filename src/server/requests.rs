@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::Instant;
 
-use crate::server::connection::{Gate, HEADERS_MAX, Handler, Manner, Peer};
+use crate::server::connection::{Gate, Handler, Manner, Peer};
 use crate::server::guarded::{Guarded, Shared};
 use crate::server::head::HEAD_BYTES_MAX;
 use crate::server::preface::Rewound;
@@ -66,7 +66,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HYPER_HEAD_DEADLINE)
         .max_header_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
+        // Its limit of headers is ours, as long as none is set; setting it costs every request.
         .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(io), gate);
     tokio::select! {

@@ -40,9 +40,18 @@ pub(super) fn kind(character: char) -> Kind {
     }
 }
 
+/// The first byte of U+E000 in UTF-8; those of pairs are above it.
+const HIGH_LEAD: u8 = 0xEE;
+
 /// Azure's order of names.
 pub(super) fn order(one: &str, other: &str) -> Ordering {
-    one.encode_utf16().cmp(other.encode_utf16())
+    // The two orders differ only where a lead byte of a pair meets one of U+E000 to U+FFFF.
+    let differing = one.bytes().zip(other.bytes()).find(|(one, other)| one != other);
+    match differing {
+        None => one.len().cmp(&other.len()),
+        Some((one, other)) if one < HIGH_LEAD && other < HIGH_LEAD => one.cmp(&other),
+        Some(_) => one.encode_utf16().cmp(other.encode_utf16()),
+    }
 }
 
 /// The least name behind `name`: no name has a character before the blank.

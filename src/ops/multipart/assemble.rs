@@ -15,7 +15,7 @@ use crate::ops::budget::Budget;
 use crate::ops::multipart::ends::{BEAT, Claim};
 use crate::ops::multipart::files::Upload;
 use crate::ops::object::transfer::{AT_ONCE_BYTES_MAX, PIECE_BYTES, cannot, ranges};
-use crate::ops::object::write::{BlockIds, Failure, commit};
+use crate::ops::object::write::{BlockIds, Failure, commit, overtaken};
 use crate::s3::{Code, Error};
 
 /// The size of the ranges in which parts are copied, in bytes.
@@ -27,8 +27,8 @@ const RANGE_BYTES_MAX: u64 = 4000 * 1024 * 1024;
 const BLOCKS_MAX: u64 = 50_000;
 /// How many blocks are copied at once.
 const BLOCKS_AT_ONCE: usize = 16;
-/// How often it is begun anew when other writers of the key discard the blocks.
-const ATTEMPTS_MAX: u32 = 8;
+/// How often the blocks are copied when other writers of the key discard them.
+const ATTEMPTS_MAX: u32 = 4;
 
 /// An object to be built.
 #[derive(Debug)]
@@ -89,7 +89,22 @@ impl Assembly<'_> {
                 _ => return Err(error.into()),
             }
         }
-        self.attempt(claim, &ids, through_gateway).await
+        let blocks = self.blocks(claim, &ids, through_gateway).await?;
+        match self.list(&blocks).await {
+            Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
+                self.overtaken(&blocks, error).await
+            }
+            other => other,
+        }
+    }
+
+    /// Writes of the key have discarded the blocks again and again.
+    async fn overtaken(&self, blocks: &[BlockRef], error: BlobError) -> Result<(), Failure> {
+        if self.is_done().await? {
+            return Ok(());
+        }
+        let to = (self.store(), &self.path());
+        overtaken(to, blocks, &self.options.conditions, error).await
     }
 
     fn store(&self) -> &BlobStore {
@@ -129,13 +144,22 @@ impl Assembly<'_> {
         ids: &Ids,
         through_gateway: bool,
     ) -> Result<(), Failure> {
-        let blocks = if through_gateway {
-            self.carry(claim, ids).await?
-        } else {
-            self.stage(claim, ids).await?
-        };
+        let blocks = self.blocks(claim, ids, through_gateway).await?;
+        self.list(&blocks).await
+    }
+
+    async fn blocks(
+        &self,
+        claim: &mut Claim,
+        ids: &Ids,
+        through_gateway: bool,
+    ) -> Result<Vec<BlockRef>, Failure> {
+        if through_gateway { self.carry(claim, ids).await } else { self.stage(claim, ids).await }
+    }
+
+    async fn list(&self, blocks: &[BlockRef]) -> Result<(), Failure> {
         let (store, path) = (self.store(), self.path());
-        let list = || store.put_block_list(&path, &blocks, self.options);
+        let list = || store.put_block_list(&path, blocks, self.options);
         commit(store, &path, (self.id, &self.options.conditions), list).await.map(|_| ())
     }
 

@@ -6,10 +6,10 @@ use tokio::task::JoinSet;
 
 use crate::azure::{BlobError, BlockRef, Content, Guard, Kind};
 use crate::ops::budget::{Budget, Reserved, STEP_BYTES};
-use crate::ops::object::write::commit::{commit, overtaken};
 use crate::ops::object::write::rope::Rope;
 use crate::ops::object::write::{
-    BlockIds, Commit, Destination, Failure, PUT_BYTES_MAX, Stored, etag_of, said_crc64, too_large,
+    BlockIds, Commit, Destination, Failure, PUT_BYTES_MAX, Stored, commit, etag_of, overtaken,
+    said_crc64, too_large,
 };
 use crate::s3::checksum::Checksum;
 use crate::s3::payload::{CheckedBody, Verified};
@@ -200,7 +200,7 @@ impl<'a> Staging<'a> {
         let list = || store.put_block_list(path, &self.staged, &planned.options);
         match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
-                overtaken(self.to, &self.staged, &planned.options.conditions, error).await
+                overtaken((store, path), &self.staged, &planned.options.conditions, error).await
             }
             other => other.map(|_| ()),
         }

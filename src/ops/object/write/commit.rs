@@ -7,7 +7,7 @@ use crate::azure::{
 };
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::{self, ObjectFacts};
-use crate::ops::object::write::{Destination, Failure};
+use crate::ops::object::write::Failure;
 use crate::s3::{Code, Error};
 
 /// How far the clocks of replicas and of Azure may be apart, its whole seconds included.
@@ -86,8 +86,8 @@ fn written(now: Properties) -> Written {
 /// good as done just before that one, and replaced by it: that is an order that S3 allows for writes at
 /// one time. With a condition the client is asked to try again. Where they all wait still, there is no
 /// other writer: the list did not arrive as it was sent, and nothing was done.
-pub(super) async fn overtaken(
-    destination: &Destination,
+pub(in crate::ops) async fn overtaken(
+    (store, path): (&BlobStore, &BlobPath),
     staged: &[BlockRef],
     conditions: &azure::Conditions,
     error: BlobError,
@@ -95,7 +95,6 @@ pub(super) async fn overtaken(
     if *conditions != azure::Conditions::default() {
         return Err(Error::new(Code::ConditionalRequestConflict).caused_by(error).into());
     }
-    let Destination { store, path, .. } = destination;
     let waiting = match store.block_list(path, WhichBlocks::Uncommitted).await {
         Ok(list) => list.uncommitted,
         Err(absent) if absent.kind() == Kind::NoSuchBlob => Vec::new(),

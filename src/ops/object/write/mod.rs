@@ -13,7 +13,7 @@ mod rope;
 
 use http::HeaderMap;
 
-pub(in crate::ops) use commit::commit;
+pub(in crate::ops) use commit::{commit, overtaken};
 pub(in crate::ops) use ids::BlockIds;
 
 use crate::azure::{BlobError, BlobPath, BlobStore, Capabilities, PutOptions};
