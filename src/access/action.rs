@@ -151,6 +151,7 @@ impl Action {
 
     /// The same done to an object whose version is named, which IAM has actions of its own for.
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others are the same with a version")]
+    #[must_use]
     pub const fn of_version(self) -> Self {
         match self {
             Self::GetObject => Self::GetObjectVersion,

@@ -273,12 +273,13 @@ impl<'a> Case<'a> {
     fn asked(&self) -> Option<(&'a BucketPolicy, Asked<'a>)> {
         let policy = self.standing.rules?.policy.as_deref()?;
         let Question { caller, action, resource } = self.question;
-        let key = match resource {
-            Resource::Object(_, key) => Some(key.as_str()),
+        let bucket = resource.bucket()?;
+        let name = match resource {
+            Resource::Object(_, key) => [bucket.as_str(), "/", key.as_str()].concat(),
             Resource::Service
             | Resource::Bucket(_)
             | Resource::SomeKeys(_)
-            | Resource::Listing(..) => None,
+            | Resource::Listing(..) => bucket.as_str().to_owned(),
         };
         let tags = match self.thing {
             _ if !looks_at_tags(*action) => Tags::Irrelevant,
@@ -291,7 +292,7 @@ impl<'a> Case<'a> {
             name: caller.user().map(User::name),
             tags,
         };
-        Some((policy, Asked { action: *action, bucket: resource.bucket()?, key, facts }))
+        Some((policy, Asked { action: *action, bucket, name, facts }))
     }
 
     /// Of some keys nothing is denied yet: each is asked about.

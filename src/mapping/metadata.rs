@@ -280,6 +280,14 @@ fn with(properties: &azure::Properties, name: &str, value: Option<String>) -> az
     metadata
 }
 
+/// Has a blob that is on line come back from the archive? It says still that it belongs there. Get Blob
+/// tells no tier, but shows nothing of what is archived.
+pub fn is_restored(properties: &azure::Properties) -> bool {
+    let kept = properties.metadata.get(CLASS).and_then(|class| StorageClass::known(class));
+    kept.is_some_and(|kept| kept.tier() == azure::Tier::Archive)
+        && properties.tier != Some(azure::Tier::Archive)
+}
+
 /// The S3 ETag of a blob, without quotes: what its write said, else the MD5 that Azure has, else one
 /// made of Azure's ETag. That one ends in `-1`, so that no client takes it for an MD5.
 pub fn etag(properties: &azure::Properties) -> String {
@@ -447,16 +455,15 @@ mod tests {
         let tags: Vec<_> = (0..10).map(|at| (long(&at.to_string()), long("v"))).collect();
         let tags = Tags::new(tags, Limit::Object).unwrap();
         let id = CommitId::new(datetime!(2026-11-22 03:05:08 UTC), [2; 12]);
-        let mut facts =
-            ObjectFacts { tags: tags.clone(), acl: Some("READ all".into()), ..composite() };
+        let mut facts = ObjectFacts { tags, acl: Some("READ all".into()), ..composite() };
         assert!(!facts.fits(0) && facts.write(9).unwrap_err().code() == Code::MetadataTooLarge);
         let rows = facts.movable();
         facts.annex = Some(id.clone());
         let stored = facts.write(9).unwrap();
-        assert!(size(&stored) < 500 && super::annex_of(&stored) == Some(id.clone()));
+        assert!(size(&stored) < 500 && super::annex_of(&stored) == Some(id));
         let mut read = blob(stored, 9, None);
         assert!(ObjectFacts::read(&read).tags.is_empty());
-        super::put_movable(&mut read.metadata, rows.clone());
+        super::put_movable(&mut read.metadata, rows);
         super::put_movable(
             &mut read.metadata,
             Metadata::from([("bluebucketowner".into(), "eve".into())]),
@@ -477,6 +484,20 @@ mod tests {
         let acl = ObjectFacts { acl: Some("r".repeat(1501)), ..ObjectFacts::default() };
         assert!(!acl.fits(0) && acl.write(9).is_ok());
         assert!(composite().fits(0) && !composite().fits(8192));
+    }
+
+    #[test]
+    fn what_is_on_line_and_belongs_in_the_archive_was_restored() {
+        let restored = |class, tier: Option<Tier>| {
+            let facts = ObjectFacts { storage_class: class, ..composite() };
+            super::is_restored(&blob(facts.write(9).unwrap(), 9, tier))
+        };
+        for class in [StorageClass::Glacier, StorageClass::DeepArchive] {
+            assert!(restored(class, Some(Tier::Hot)) && restored(class, None));
+            assert!(!restored(class, Some(Tier::Archive)));
+        }
+        assert!(!restored(StorageClass::GlacierIr, Some(Tier::Hot)));
+        assert!(!restored(StorageClass::Standard, None));
     }
 
     #[test]

@@ -2,11 +2,6 @@
 
 use std::fs;
 
-use bluebucket::access::{
-    Action, BucketPolicy, Caller, Directory, Outcome, Question, Resource, Rules, Standing,
-    authorise,
-};
-use bluebucket::s3::names::{BucketName, ObjectKey};
 use bluebucket::s3::operation::{Operation as Op, Support};
 
 use crate::buckets::bucket;
@@ -454,38 +449,4 @@ async fn example_two_teams_on_one_account() {
     blue.get(&path(&name, "none")).refused(403, "AccessDenied").await;
     let mine = blue.get("/").ok().await.xml();
     assert!(!mine.find("Buckets").unwrap().texts("Bucket/Name").contains(&name));
-}
-
-/// What one decision costs, for docs and for who changes it:
-/// `cargo test --test it -- --ignored --nocapture what_a_decision_costs`.
-#[test]
-#[ignore = "prints what a decision costs here; there is nothing that could fail"]
-fn what_a_decision_costs() {
-    const DECISIONS: u32 = 20_000;
-    let (photos, key) = (BucketName::parse("photos").unwrap(), ObjectKey::parse("a/b").unwrap());
-    for statements in [1, 10, 100] {
-        // Only the last one is about what is asked.
-        let statement = |number: usize| {
-            let folder =
-                if number + 1 == statements { "a".to_owned() } else { format!("{number}") };
-            format!(
-                r#"{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",
-                "Resource":"arn:aws:s3:::photos/{folder}/*",
-                "Condition":{{"Null":{{"aws:Referer":"true"}}}}}}"#
-            )
-        };
-        let all: Vec<_> = (0..statements).map(statement).collect();
-        let text = format!(r#"{{"Statement":[{}]}}"#, all.join(","));
-        let policy = BucketPolicy::put(&text, &photos, &Directory::default()).unwrap();
-        let rules = Rules { policy: Some(policy.into()), ..Rules::default() };
-        let standing = Standing { rules: Some(&rules), ..Standing::default() };
-        let (caller, resource) = (Caller::anonymous(), Resource::Object(&photos, &key));
-        let question = Question { caller: &caller, action: Action::GetObject, resource };
-        let start = std::time::Instant::now();
-        for _ in 0..DECISIONS {
-            let outcome = authorise(std::hint::black_box(&question), &standing).unwrap();
-            assert!(matches!(outcome, Outcome::Granted(_)));
-        }
-        println!("{statements} statements: {:?} a decision", start.elapsed() / DECISIONS);
-    }
 }

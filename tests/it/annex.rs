@@ -303,3 +303,22 @@ async fn an_object_whose_record_is_lost_is_shown_to_nobody() {
     assert_eq!(client.get(&at).ok().await.text(), "w");
     assert_eq!(tags(&client, &at).await, []);
 }
+
+/// One request more for a read of such an object, and none for any other.
+#[tokio::test]
+async fn a_record_costs_its_reader_one_request() {
+    let (proxy, _gateway, client, name) = crate::requests::stand().await;
+    let (long, short) = (path(&name, "long"), path(&name, "short"));
+    for at in [&long, &short] {
+        client.put(at).header("x-amz-tagging", "a=b").body("v").ok().await;
+    }
+    client.put(&long).query("tagging", "").body(document(&long_tags("v"))).ok().await;
+    for (at, calls) in [(&short, 1), (&long, 2)] {
+        for request in [client.get(at), client.head(at), client.get(at).query("tagging", "")] {
+            client.get(&short).ok().await;
+            drop(proxy.calls().await);
+            request.ok().await;
+            assert_eq!(proxy.calls().await.len(), calls, "{at}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::harness::gateway::ALICE;
 use crate::harness::{Client, Gateway, Proxy, Streaming, noise, path};
 
 /// A gateway whose caches stay warm for the whole test, and a bucket that it knows.
-async fn stand() -> (Proxy, Gateway, Client, String) {
+pub(crate) async fn stand() -> (Proxy, Gateway, Client, String) {
     let proxy = Proxy::to_backend().await;
     let endpoint = proxy.endpoint();
     let gateway = Gateway::with(|settings| {

@@ -48,14 +48,15 @@ enum Resources {
 }
 
 /// What a policy is asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::access) struct Asked<'a> {
     /// What somebody wants to do.
     pub(in crate::access) action: Action,
     /// The bucket.
     pub(in crate::access) bucket: &'a BucketName,
-    /// The key, for an action on an object.
-    pub(in crate::access) key: Option<&'a str>,
+    /// What resources are held against: the bucket, and behind a `/` the key, for an action on an object.
+    /// Made once, not for each statement.
+    pub(in crate::access) name: String,
     /// Who, and how.
     pub(in crate::access) facts: Facts<'a>,
 }
@@ -116,7 +117,7 @@ impl Statement {
 
     /// Is it about what is asked?
     pub(super) fn applies(&self, asked: &Asked<'_>) -> Truth {
-        if !self.means(asked) || !self.resources.mean(asked.bucket, asked.key) {
+        if !self.means(asked) || !self.resources.mean(&asked.name) {
             return Truth::False;
         }
         let mut all = Truth::True;
@@ -199,11 +200,7 @@ fn no_variable(text: &str) -> Result<(), Fault> {
 }
 
 impl Resources {
-    fn mean(&self, bucket: &BucketName, key: Option<&str>) -> bool {
-        let name = match key {
-            Some(key) => format!("{bucket}/{key}"),
-            None => bucket.as_str().to_owned(),
-        };
+    fn mean(&self, name: &str) -> bool {
         let any = |patterns: &[String]| {
             patterns.iter().any(|pattern| pattern::matches(pattern.as_bytes(), name.as_bytes()))
         };

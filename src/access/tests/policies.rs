@@ -365,6 +365,29 @@ fn every_key_decides() {
 }
 
 #[test]
+fn every_header_of_a_write_decides() {
+    for (key, value, yes) in [
+        (
+            "s3:x-amz-content-sha256",
+            "UNSIGNED-PAYLOAD",
+            by_header(&[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]),
+        ),
+        (
+            "s3:x-amz-object-ownership",
+            "ObjectWriter",
+            by_header(&[("x-amz-object-ownership", "ObjectWriter")]),
+        ),
+        (
+            "s3:x-amz-website-redirect-location",
+            "/a",
+            by_header(&[("x-amz-website-redirect-location", "/a")]),
+        ),
+    ] {
+        condition("StringEquals", key, json!(value), yes, PLAIN);
+    }
+}
+
+#[test]
 fn sets_of_tags_decide() {
     let tagged = by_header;
     let (one, both) =

@@ -12,6 +12,7 @@
 //! - records of long ACLs and tags that no object names;
 //! - all that was filed for a bucket that is no more.
 
+mod annexes;
 pub(super) mod lease;
 pub(super) mod sweep;
 

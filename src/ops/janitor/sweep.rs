@@ -10,7 +10,6 @@ use crate::azure::{
     BlobDeletion, BlobEntry, BlobError, BlobName, BlobPage, BlobPath, BlobStore, Conditions,
     ContainerName, DeleteOptions, Kind, ListBlobs, ListContainers, ListEntry,
 };
-use crate::mapping::annex;
 use crate::mapping::bucket_facts::{BucketFacts, BucketId};
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata;
@@ -27,9 +26,6 @@ const STRAY_AFTER: Duration = Duration::from_hours(24);
 /// The ids of a bucket's open uploads are held while its parts are looked at. A bucket that has more is
 /// not searched for parts without an upload.
 const OPEN_UPLOADS_MAX: usize = 100_000;
-/// A record of an ACL or of tags is written before its object, whose body may come slowly; an object is
-/// made of blocks, which Azure drops after so long. What names its record by then never will.
-const ANNEX_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// A sweep at work.
 pub(in crate::ops) struct Sweep<'a> {
@@ -140,45 +136,6 @@ impl Sweep<'_> {
             self.remove(old, Removed::Outcome).await?;
         }
         self.annexes(files, container, &named).await
-    }
-
-    /// Records of objects that neither their object nor an open upload names.
-    async fn annexes(
-        &mut self,
-        files: &Files,
-        container: &ContainerName,
-        named: &HashSet<CommitId>,
-    ) -> Result<(), Fault> {
-        let mut pages = Pages::of(files.annexes()).with(|which| which.include.metadata = true);
-        while let Some(page) = self.page(&mut pages).await? {
-            let mut unnamed = Vec::new();
-            for blob in blobs(&page) {
-                let Some(id) = files.read_annex(&blob.name) else { continue };
-                let Some(of) = annex::is_of(&blob.properties.metadata) else { continue };
-                let is_old = self.is_older(blob.properties.last_modified, ANNEX_AFTER);
-                if is_old && !named.contains(&id) && !self.names(container, of, &id).await? {
-                    unnamed.push(deletion(blob));
-                }
-            }
-            self.remove(unnamed, Removed::Stray).await?;
-        }
-        Ok(())
-    }
-
-    /// Does the object name this record?
-    async fn names(
-        &mut self,
-        container: &ContainerName,
-        object: BlobName,
-        id: &CommitId,
-    ) -> Result<bool, Fault> {
-        self.pace.tick().await;
-        let path = BlobPath::new(container.clone(), object);
-        match self.store().properties(&path, &Conditions::default()).await {
-            Ok(found) => Ok(metadata::annex_of(&found.metadata).as_ref() == Some(id)),
-            Err(error) if error.kind() == Kind::NoSuchBlob => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Is it long ago that the upload was created, and is it not open?
@@ -297,7 +254,11 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    async fn remove(&mut self, old: Vec<BlobDeletion>, what: Removed) -> Result<(), Fault> {
+    pub(super) async fn remove(
+        &mut self,
+        old: Vec<BlobDeletion>,
+        what: Removed,
+    ) -> Result<(), Fault> {
         let removed = self.remove_quietly(old).await?;
         if removed > 0 {
             self.observer.removed(what, removed);
@@ -330,7 +291,7 @@ impl Sweep<'_> {
     }
 
     /// The next page; none behind the last one.
-    async fn page(&mut self, pages: &mut Pages) -> Result<Option<BlobPage>, BlobError> {
+    pub(super) async fn page(&mut self, pages: &mut Pages) -> Result<Option<BlobPage>, BlobError> {
         let Some(which) = &mut pages.next else { return Ok(None) };
         self.pace.tick().await;
         let page = self.account.store.list_blobs(&self.account.system, which).await?;
@@ -342,11 +303,11 @@ impl Sweep<'_> {
         Ok(Some(page))
     }
 
-    fn is_older(&self, at: OffsetDateTime, age: Duration) -> bool {
+    pub(super) fn is_older(&self, at: OffsetDateTime, age: Duration) -> bool {
         self.held.now() - at >= age
     }
 
-    fn store(&self) -> &BlobStore {
+    pub(super) fn store(&self) -> &BlobStore {
         &self.account.store
     }
 
@@ -356,19 +317,19 @@ impl Sweep<'_> {
 }
 
 /// The pages of a listing.
-struct Pages {
+pub(super) struct Pages {
     /// What to ask for next; none behind the last page.
     next: Option<ListBlobs>,
 }
 
 impl Pages {
     /// Names that begin so.
-    fn of(prefix: impl Into<String>) -> Self {
+    pub(super) fn of(prefix: impl Into<String>) -> Self {
         Self { next: Some(ListBlobs { prefix: Some(prefix.into()), ..ListBlobs::default() }) }
     }
 
     /// Changes what is asked for.
-    fn with(mut self, change: impl FnOnce(&mut ListBlobs)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut ListBlobs)) -> Self {
         self.next.as_mut().map(change).unwrap_or_default();
         self
     }
@@ -392,7 +353,7 @@ fn count(deleted: Deleted) -> Result<u64, Fault> {
     Ok(count)
 }
 
-fn blobs(page: &BlobPage) -> impl Iterator<Item = &BlobEntry> {
+pub(super) fn blobs(page: &BlobPage) -> impl Iterator<Item = &BlobEntry> {
     page.entries.iter().filter_map(|entry| match entry {
         ListEntry::Blob(blob) => Some(&**blob),
         ListEntry::Prefix(_) => None,
@@ -400,7 +361,7 @@ fn blobs(page: &BlobPage) -> impl Iterator<Item = &BlobEntry> {
 }
 
 /// Of a blob as it was listed.
-fn deletion(blob: &BlobEntry) -> BlobDeletion {
+pub(super) fn deletion(blob: &BlobEntry) -> BlobDeletion {
     let conditions = Conditions::if_match(blob.properties.etag.clone());
     let options = DeleteOptions { conditions, ..DeleteOptions::default() };
     BlobDeletion { blob: BlobName::new(blob.name.clone()), options }

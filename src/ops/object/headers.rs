@@ -129,6 +129,8 @@ impl Described {
         }
         if properties.archive_status.is_some() {
             answer = answer.header(headers::RESTORE, "ongoing-request=\"true\"");
+        } else if metadata::is_restored(properties) {
+            answer = answer.header(headers::RESTORE, "ongoing-request=\"false\"");
         }
         for (name, value) in self.facts.user.iter() {
             let name = format!("{}{name}", headers::META_PREFIX);

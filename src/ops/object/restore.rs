@@ -1,7 +1,8 @@
 //! `RestoreObject`: an archived object comes back on line.
 //!
 //! S3 puts a copy beside the archived object for some days; Azure moves the blob itself, which then
-//! stays where it is until a rule of the lifecycle, or somebody, moves it again.
+//! stays where it is until a rule of the lifecycle, or somebody, moves it again. So `Days` is checked, and
+//! no end is announced: `x-amz-restore` says that it is there, and not until when.
 //! <https://learn.microsoft.com/azure/storage/blobs/archive-rehydrate-overview>
 
 use http::{Response, StatusCode};

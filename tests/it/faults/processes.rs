@@ -151,9 +151,7 @@ async fn f39_bodies_that_azure_does_not_take_keep_to_the_memory_that_there_is() 
     })
     .await;
     gate.arrived().await;
-    let status = fs::read_to_string(format!("/proc/{}/status", serving.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap();
+    let peak = serving.peak_kib();
     assert!(peak * 1024 <= LIMIT + BESIDES, "{peak} KiB");
     assert!(metric(serving.admin, "bluebucket_held_bytes").await <= LIMIT);
     for writer in writers {
