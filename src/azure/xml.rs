@@ -216,6 +216,7 @@ fn plain_leaf(rest: &str) -> Option<(&str, &str, &str)> {
     let inside = rest.strip_prefix('<')?;
     let (name, inside) = inside.split_at_checked(memchr(b'>', inside.as_bytes())?)?;
     // With a blank it has attributes, or an end tag that looks like it.
+    #[expect(clippy::needless_bitwise_bool, reason = "a branch for each letter would cost more")]
     let is_name = name.bytes().fold(true, |all, byte| all & (byte > b' '));
     if !is_name || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return None;
