@@ -131,6 +131,7 @@ impl Complete {
             match self.attempt(gateway, over.take()).await {
                 Err(Missed::Refused(error)) => return Err(error),
                 Ok(completed) => return Ok(completed),
+                Err(Missed::Moved) => continue,
                 Err(Missed::Ended) => {}
             }
             match ends::wait(gateway, &self.upload, PATIENCE).await? {
@@ -174,7 +175,9 @@ impl Complete {
             Ok(()) => {}
             Err(error) => {
                 claim.release().await;
-                return Err(self.blame(gateway, error).await);
+                // The list did fit: whether it still does is seen when the parts are looked at again.
+                let moved = error.code() == Code::InvalidPart;
+                return Err(if moved { Missed::Moved } else { self.blame(gateway, error).await });
             }
         }
         self.upload.forget(gateway).await;
@@ -265,6 +268,9 @@ enum Missed {
     Refused(Error),
     /// The upload has been ended, or is being ended, by somebody else; or there never was one.
     Ended,
+    /// A part was written again, or went, while it was copied: a request for it that came late, from a
+    /// gateway that is gone for one.
+    Moved,
 }
 
 impl From<Error> for Missed {

@@ -124,6 +124,31 @@ async fn f17_a_part_that_comes_during_the_complete_is_not_in_the_object() {
     check(&client, &upload.at, &[&one[..], b"value"].concat()).await;
 }
 
+/// F17, F02: a part was sent twice, because the first time was not answered, and the first one comes to
+/// Azure late, in the middle of the Complete. It has the same bytes, so nobody is to blame.
+#[tokio::test]
+async fn f17_a_part_that_is_written_again_while_it_is_copied_is_copied_again() {
+    let (proxy, gateway, client, bucket) = stand().await;
+    let direct_gateway = gateway.replica().await;
+    let direct = direct_gateway.client(ALICE);
+    let upload = create(&client, &bucket, "k").await;
+    let hold = |gate: &Gate| Rule::new(Action::Hold(gate.clone())).method(Method::PUT).times(1);
+    let (late, copy) = (Gate::new(), Gate::new());
+    proxy.rule(hold(&late).path("%2Fp%2F")).await;
+    let first = spawn(upload.part(&client, 1).body("value").send());
+    late.arrived().await;
+    let parts = [upload.put(&direct, 1, b"value").await];
+    proxy.rule(hold(&copy).path("/k")).await;
+    let complete = spawn(upload.complete(&client, &parts).send());
+    copy.arrived().await;
+    late.open();
+    first.await.unwrap().expect_success();
+    copy.open();
+    let done = complete.await.unwrap().expect_success().xml();
+    assert_eq!(done.at("ETag"), composite(&[b"value"]));
+    check(&client, &upload.at, b"value").await;
+}
+
 /// F25: copies are answered when they are done; one that fails, or whose source changes under it, leaves
 /// the destination as it was.
 #[tokio::test]

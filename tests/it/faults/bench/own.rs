@@ -89,8 +89,14 @@ impl Own {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.possible.drain(..).partition(|possible| holds(possible.object.as_ref()));
         if kept.is_empty() {
-            self.possible = gone;
-            return Seen::Impossible;
+            let late = self.late.iter().filter(|late| holds(late.as_ref()));
+            let late = late.map(|late| Possible { object: late.clone(), pending: false });
+            self.possible = late.collect();
+            if self.possible.is_empty() {
+                self.possible = gone;
+                return Seen::Impossible;
+            }
+            return Seen::Late;
         }
         self.possible = kept;
         self.late.extend(gone.into_iter().filter(|one| one.pending).map(|one| one.object));
@@ -123,6 +129,8 @@ fn what_may_be_there_follows_from_what_was_answered() {
     assert_eq!(own.saw(Some(&object(1))), Seen::Impossible, "what was replaced is gone");
     assert_eq!(own.saw(None), Seen::Late, "a deletion without an answer may come late");
     own.acknowledged(Some(object(3)));
-    assert_eq!(own.narrow(|object| object.is_none()), Seen::Impossible);
+    assert_eq!(own.narrow(|found| found == Some(&object(4))), Seen::Impossible);
     assert_eq!(own.saw(Some(&object(3))), Seen::Expected);
+    assert_eq!(own.narrow(|object| object.is_none()), Seen::Late, "and that shows in a condition");
+    assert_eq!(own.certain(), None);
 }

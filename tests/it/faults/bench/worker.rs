@@ -200,6 +200,9 @@ impl Worker {
             }
             _ => Seen::Expected,
         };
+        if seen == Seen::Late {
+            self.tally.late += 1;
+        }
         if seen == Seen::Impossible {
             let what =
                 if matches!(outcome, Outcome::Done(_)) { "FALSE SUCCESS" } else { "FALSE 412" };
@@ -430,7 +433,7 @@ impl Worker {
             let etag = listed.map(|place| etags[place].clone());
             let holds =
                 |object: Option<&Object>| object.map(|object| &object.etag) == etag.as_ref();
-            if self.own[at].narrow(holds) == Seen::Impossible {
+            if self.own[at].narrow(holds) != Seen::Expected {
                 // It may have come late, or be lost: the bytes tell.
                 self.get(at).await;
             }
