@@ -458,7 +458,7 @@ mod tests {
         let mut facts = ObjectFacts { tags, acl: Some("READ all".into()), ..composite() };
         assert!(!facts.fits(0) && facts.write(9).unwrap_err().code() == Code::MetadataTooLarge);
         let rows = facts.movable();
-        facts.annex = Some(id.clone());
+        facts.annex = Some(id);
         let stored = facts.write(9).unwrap();
         assert!(size(&stored) < 500 && super::annex_of(&stored) == Some(id));
         let mut read = blob(stored, 9, None);

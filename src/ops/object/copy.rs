@@ -248,7 +248,7 @@ fn describe(
 /// What the copy commits.
 fn plan(found: &Properties, headers: BlobHeaders, facts: ObjectFacts) -> Result<Plan, Error> {
     let id = commit_id()?;
-    let facts = ObjectFacts { commit: Some(id.clone()), ..facts };
+    let facts = ObjectFacts { commit: Some(id), ..facts };
     let options = PutOptions {
         headers,
         metadata: facts.write(found.content_length)?,
