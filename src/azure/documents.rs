@@ -229,7 +229,6 @@ fn some(text: Cow<'_, str>) -> Option<String> {
 struct Read {
     etag: Option<AzureETag>,
     last_modified: Option<OffsetDateTime>,
-    created: Option<OffsetDateTime>,
     content_length: Option<u64>,
     headers: BlobHeaders,
     kind: Option<BlobKind>,
@@ -253,7 +252,6 @@ impl Read {
         match name {
             "Etag" => self.etag = Some(AzureETag::new(&text)),
             "Last-Modified" => self.last_modified = dates::parse(&text),
-            "Creation-Time" => self.created = dates::parse(&text),
             "Content-Length" => self.content_length = text.parse().ok(),
             "Content-Type" => headers.content_type = Some(text.into_owned()),
             "Content-Encoding" => headers.content_encoding = Some(text.into_owned()),
@@ -280,7 +278,6 @@ impl Read {
         Properties {
             etag: self.etag.unwrap_or_else(|| AzureETag::new("")),
             last_modified: self.last_modified.unwrap_or(OffsetDateTime::UNIX_EPOCH),
-            created: self.created,
             content_length: self.content_length.unwrap_or_default(),
             headers: self.headers,
             metadata: Metadata::new(),
@@ -304,7 +301,6 @@ impl Read {
         Ok(Properties {
             etag: self.etag()?,
             last_modified: self.last_modified()?,
-            created: self.created,
             content_length: length.ok_or_else(|| BlobError::broken("a blob without a length"))?,
             headers: self.headers,
             metadata,
@@ -359,7 +355,6 @@ mod tests {
         let of = &blob.properties;
         assert_eq!(of.etag, AzureETag::new("\"0x8D\""));
         assert_eq!(of.last_modified, datetime!(2026-11-22 03:05:08 UTC));
-        assert_eq!(of.created, Some(datetime!(2026-11-22 03:05:07 UTC)));
         assert_eq!((of.content_length, of.leased), (7, true));
         assert_eq!(of.headers.content_type.as_deref(), Some("text/plain"));
         assert_eq!(of.headers.content_encoding, None);

@@ -99,7 +99,7 @@ impl AzureETag {
         if text.starts_with('"') || text.starts_with("W/") {
             Self(text.into())
         } else {
-            Self(format!("\"{text}\"").into())
+            Self(["\"", text, "\""].concat().into())
         }
     }
 

@@ -7,8 +7,8 @@ use http::HeaderMap;
 use time::OffsetDateTime;
 
 use super::error::BlobError;
+use super::headers;
 use super::names::AzureETag;
-use super::{dates, headers};
 
 /// Names and values that a blob or container carries. Azure's names are C# identifiers and compared
 /// without case; they are lower-case here. Values are ASCII.
@@ -88,8 +88,6 @@ pub struct Properties {
     pub etag: AzureETag,
     /// Of the last change, to the second.
     pub last_modified: OffsetDateTime,
-    /// When the blob was first made; absent where the backend does not say.
-    pub created: Option<OffsetDateTime>,
     /// Bytes of the whole blob.
     pub content_length: u64,
     /// What it is served with.
@@ -120,7 +118,6 @@ impl Properties {
         Ok(Self {
             etag: headers::etag(from)?,
             last_modified: headers::last_modified(from)?,
-            created: headers::text(from, "x-ms-creation-time").and_then(dates::parse),
             content_length: length,
             headers: BlobHeaders {
                 content_type: headers::owned(from, "content-type"),

@@ -372,7 +372,6 @@ mod tests {
         Properties {
             etag: AzureETag::new("0x8DC"),
             last_modified: datetime!(2026-11-22 03:05:08 UTC),
-            created: None,
             content_length: length,
             headers: BlobHeaders { content_md5: Some([7; 16]), ..BlobHeaders::default() },
             metadata,

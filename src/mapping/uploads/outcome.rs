@@ -99,7 +99,6 @@ mod tests {
         let properties = Properties {
             etag: AzureETag::new("0x8DC"),
             last_modified: at,
-            created: None,
             content_length: 0,
             headers: BlobHeaders::default(),
             metadata: outcome.write().unwrap(),

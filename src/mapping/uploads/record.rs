@@ -125,7 +125,6 @@ mod tests {
         Properties {
             etag: AzureETag::new("0x8DC"),
             last_modified: datetime!(2026-11-22 03:05:08 UTC),
-            created: None,
             content_length: 0,
             headers: BlobHeaders::default(),
             metadata,
