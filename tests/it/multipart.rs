@@ -519,35 +519,6 @@ async fn f16_a_write_between_blocks_and_list_makes_complete_begin_again() {
     check(&client, &upload.at, &[&noise(MIN)[..], b"x"].concat()).await;
 }
 
-/// F16: a key that others write all the time. The object is as good as written just before the last of
-/// them, which is an order that S3 allows.
-#[tokio::test]
-async fn f16_a_complete_whose_key_is_written_again_and_again_is_overtaken() {
-    let proxy = Proxy::to_backend().await;
-    let gateway = Gateway::behind(&proxy).await;
-    let client = gateway.client(ALICE);
-    let bucket = bucket(&client).await;
-    let upload = create(&client, &bucket, "k").await;
-    let parts = [upload.put(&client, 1, &noise(MIN)).await, upload.put(&client, 2, b"x").await];
-    let gate = Gate::new();
-    let rule = Rule::new(Action::Hold(gate.clone())).method(Method::PUT).comp("blocklist");
-    let rule = proxy.rule(rule).await;
-    let others = async {
-        for attempt in 0..4 {
-            gate.arrived().await;
-            client.put(&upload.at).body(format!("newer {attempt}")).ok().await;
-            gate.open();
-        }
-    };
-    let (done, ()) = tokio::join!(upload.complete(&client, &parts).ok(), others);
-    assert_eq!(done.xml().at("ETag"), composite(&[&noise(MIN), b"x"]));
-    assert_eq!(rule.met(), 4);
-    check(&client, &upload.at, b"newer 3").await;
-    // It is ended: sent again, it has the same answer, and the parts are gone.
-    upload.complete(&client, &parts).ok().await;
-    check(&client, &upload.at, b"newer 3").await;
-}
-
 /// F18: Azure has done it, and its answer is lost.
 #[tokio::test]
 async fn f18_a_lost_answer_of_the_commit_is_a_success() {

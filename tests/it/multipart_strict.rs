@@ -160,6 +160,37 @@ async fn f18_what_was_done_before_a_crash_is_found() {
     }
 }
 
+/// F16: a key that others write all the time. The object is as good as written just before the last of
+/// them, which is an order that S3 allows.
+#[tokio::test]
+async fn f16_a_complete_whose_key_is_written_again_and_again_is_overtaken() {
+    const ATTEMPTS: usize = 4;
+    let stand = stand(|_| {}).await;
+    let (upload, parts, _) = stand.upload("k").await;
+    let hold = || {
+        let gate = Gate::new();
+        let fault = Fault::new(Action::Hold(gate.clone())).on(Operation::PutBlockList);
+        stand.azure.set_fault(fault.times(1));
+        gate
+    };
+    let mut gate = hold();
+    let complete = spawn(upload.complete(&stand.client, &parts).send());
+    for attempt in 1..=ATTEMPTS {
+        arrived(&gate).await;
+        stand.client.put(&upload.at).body(format!("newer {attempt}")).ok().await;
+        let next = hold();
+        gate.open();
+        gate = next;
+    }
+    stand.azure.clear_faults();
+    let done = complete.await.unwrap().expect_success().xml();
+    assert_eq!(done.at("ETag"), composite(&[&noise(MIN), b"x"]));
+    check(&stand.client, &upload.at, b"newer 4").await;
+    // It is ended: sent again, it has the same answer.
+    upload.complete(&stand.client, &parts).ok().await;
+    check(&stand.client, &upload.at, b"newer 4").await;
+}
+
 /// A Complete that failed leaves the upload open.
 #[tokio::test]
 async fn a_failed_complete_leaves_the_upload_open() {
