@@ -23,8 +23,10 @@ const SIP_STEP: Duration = Duration::from_millis(100);
 const SIPS: u32 = 50;
 /// Connections that do nothing.
 const IDLE: usize = 2000;
+/// They come so many at a time, and then rest.
+const COME: usize = 250;
 /// How long a gateway may take to give memory back before it is looked at.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_millis(1500);
 
 /// All in KiB.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,6 +103,9 @@ async fn idle_connections(subject: &Subject, program: &Program) -> Outcome<u64> 
         let mut wire = Wire::connect(subject.address).await?;
         wire.exchange(&head).await?;
         wires.push(wire);
+        if wires.len() % COME == 0 {
+            tokio::time::sleep(SETTLE).await;
+        }
     }
     let after = program.memory()?.0;
     Ok(after.saturating_sub(before) / u64::try_from(IDLE)?)
