@@ -1,7 +1,12 @@
 //! What a key may hold that only one client writes, one request after the other: one state, or several
 //! after answers that did not come.
 
+use std::collections::VecDeque;
+
 use super::values::Value;
+
+/// How many notes are kept of a key.
+const NOTES: usize = 24;
 
 /// An object as its writer knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub(super) struct Own {
     possible: Vec<Possible>,
     /// Writes without an answer that a later one has followed.
     late: Vec<Option<Object>>,
+    /// What was learned last, for who has to find out how a fault came about.
+    diary: VecDeque<String>,
 }
 
 /// How what was seen goes with what may be there.
@@ -44,16 +51,34 @@ impl Own {
     /// A key that was never written.
     pub(super) fn new(key: String) -> Self {
         let nothing = Possible { object: None, pending: false };
-        Self { key, possible: vec![nothing], late: Vec::new() }
+        Self { key, possible: vec![nothing], late: Vec::new(), diary: VecDeque::new() }
+    }
+
+    /// What was learned last, the oldest first.
+    pub(super) fn diary(&self) -> impl Iterator<Item = &String> {
+        self.diary.iter()
+    }
+
+    /// Notes what was learned.
+    pub(super) fn note(&mut self, what: &str, object: Option<&Object>) {
+        if self.diary.len() == NOTES {
+            self.diary.pop_front();
+        }
+        self.diary.push_back(match object {
+            Some(object) => format!("{what} {}", object.value.label()),
+            None => format!("{what} nothing"),
+        });
     }
 
     /// A write was answered with a success.
     pub(super) fn acknowledged(&mut self, object: Option<Object>) {
+        self.note("acknowledged", object.as_ref());
         self.settle(Possible { object, pending: false });
     }
 
     /// A write was not answered.
     pub(super) fn unknown(&mut self, object: Option<Object>) {
+        self.note("unknown", object.as_ref());
         self.possible.push(Possible { object, pending: true });
     }
 
@@ -70,8 +95,19 @@ impl Own {
         }
     }
 
+    /// Writes that may come still.
+    pub(super) fn late(&self) -> Vec<Option<Object>> {
+        self.late.clone()
+    }
+
+    /// These may come, too.
+    pub(super) fn may_come(&mut self, late: Vec<Option<Object>>) {
+        self.late.extend(late);
+    }
+
     /// It was found to hold this.
     pub(super) fn saw(&mut self, object: Option<&Object>) -> Seen {
+        self.note("saw", object);
         let found = self.possible.iter().find(|possible| possible.object.as_ref() == object);
         if let Some(found) = found.cloned() {
             self.settle(Possible { pending: false, ..found });
@@ -89,6 +125,7 @@ impl Own {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.possible.drain(..).partition(|possible| holds(possible.object.as_ref()));
         if kept.is_empty() {
+            self.note("nothing fits that may be there", None);
             let late = self.late.iter().filter(|late| holds(late.as_ref()));
             let late = late.map(|late| Possible { object: late.clone(), pending: false });
             self.possible = late.collect();
@@ -97,6 +134,9 @@ impl Own {
                 return Seen::Impossible;
             }
             return Seen::Late;
+        }
+        for one in &gone {
+            self.note("ruled out", one.object.as_ref());
         }
         self.possible = kept;
         self.late.extend(gone.into_iter().filter(|one| one.pending).map(|one| one.object));

@@ -99,7 +99,8 @@ impl Worker {
     fn fault(&mut self, what: &str, at: usize, detail: &dyn std::fmt::Debug) {
         let Own { key, .. } = &self.own[at];
         let may_be: Vec<_> = self.own[at].may_be().collect();
-        let told = format!("{what}: {key}: {detail:?}; it may be {may_be:?}");
+        let diary: Vec<_> = self.own[at].diary().collect();
+        let told = format!("{what}: {key}: {detail:?}; it may be {may_be:?}; {diary:?}");
         self.tally.fault(told);
     }
 
@@ -187,6 +188,7 @@ impl Worker {
         };
         let object = Object { etag: value.etag(), value };
         let own = &mut self.own[at];
+        own.note(&format!("if {etag:?}: {}", outcome.word()), Some(&object));
         let seen = match &outcome {
             Outcome::Done(_) => own.narrow(fits),
             Outcome::Refused(412, _) => own.narrow(|object| !fits(object)),
@@ -313,6 +315,9 @@ impl Worker {
         // Azurite takes a list of blocks of which a byte has changed, and misses a block.
         if !matches!(&outcome, Outcome::Refused(409, code) if code == "OperationAborted") {
             self.wrote("copy", to, Some(object), outcome);
+            // What comes late to the source may have been copied.
+            let late = self.own[from].late();
+            self.own[to].may_come(late);
         }
     }
 

@@ -114,6 +114,17 @@ pub(super) enum Outcome {
     Unknown(Option<Answer>),
 }
 
+impl Outcome {
+    /// In a word or two.
+    pub(super) fn word(&self) -> String {
+        match self {
+            Self::Done(_) => "done".to_owned(),
+            Self::Refused(status, code) => format!("{status} {code}"),
+            Self::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+}
+
 /// The connections of one client.
 #[derive(Default)]
 pub(super) struct Lines {
