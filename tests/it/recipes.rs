@@ -125,7 +125,7 @@ lanes! {
     juicefs: "juicefs", DATA, "https", &[Keys("myjfs/", 1)];
     #[ignore = "installs Debian's packages"]
     docker_registry: "docker-registry", DEBIAN, "https", &[Keys("docker/registry/v2/", 1)];
-    #[ignore = "Terraform is on few machines"]
+    #[ignore = "wants Terraform, which no registry of packages has: install it first"]
     terraform: "terraform", Source::Machine, "https", &[Keys("terraform.tfstate", 1)];
     #[ignore = "fetches libraries of Java"]
     spark: "spark", Source::Made("hadoop"), "http", &[Object("photos/one.jpg", "photos/one.jpg"), Restored("back")];
