@@ -41,7 +41,7 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
     http.set_nodelay(true);
     http.set_keepalive(Some(Duration::from_secs(30)));
     let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls(settings.ca_file.as_deref())?)
+        .with_tls_config(client_tls(settings.ca_file.as_deref())?)
         .https_or_http()
         .enable_http1()
         .wrap_connector(Proxied::new(http, settings.proxy.as_ref()));
@@ -56,7 +56,8 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
         .build(connector))
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
+/// What a client of ours trusts: the system's certificates, and those of `ca_file`.
+pub fn client_tls(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
     let mut roots = RootCertStore::empty();
     // A system with some broken certificates is common, one without any may still have its own CA.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -191,9 +192,9 @@ mod tests {
         for text in ["", "no PEM"] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
-            assert!(super::tls(Some(file.path())).is_err(), "{text:?}");
+            assert!(super::client_tls(Some(file.path())).is_err(), "{text:?}");
         }
-        assert!(super::tls(Some("/not/there".as_ref())).is_err());
+        assert!(super::client_tls(Some("/not/there".as_ref())).is_err());
     }
 
     #[tokio::test]
