@@ -211,7 +211,9 @@ async fn run(
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
     let connection = origin::of(head, &front.trusted_proxies);
-    let circumstances = Circumstances::read(&headers, &query, connection, signed.signature, now);
+    let headers = Arc::new(headers);
+    let circumstances =
+        Circumstances::read(Arc::clone(&headers), &query, connection, signed.signature, now);
     let request = Request {
         id: seen.id().into(),
         operation,

@@ -1,5 +1,7 @@
 //! `GetObject` and `HeadObject`: one answer, with and without a body.
 
+use std::sync::Arc;
+
 use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -26,7 +28,7 @@ pub(super) struct Read {
     /// `If-*`
     pub(super) conditions: Conditions,
     overrides: Vec<(HeaderName, HeaderValue)>,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
 }
 
 impl Read {
@@ -43,7 +45,7 @@ impl Read {
             part,
             conditions: Conditions::read(&request.headers)?,
             overrides: headers::overrides(&request.query)?,
-            headers: request.headers.clone(),
+            headers: Arc::clone(&request.headers),
         })
     }
 }
