@@ -124,9 +124,7 @@ async fn handle(
             seen.hold(permit);
             let tally = seen.tally();
             let work = run(&hall, &head, body, now, &mut seen);
-            // On the heap: it is as large as the largest operation, and would be moved around with each call.
-            let outcome = Box::pin(Tally::counting(tally, work)).await;
-            (outcome, cors(&hall.front, &head).await)
+            (Tally::counting(tally, work).await, cors(&hall.front, &head).await)
         }
         Err(_full) => {
             hall.front.metrics.shed("in_flight");
@@ -174,7 +172,7 @@ async fn cors(front: &Front, head: &Parts) -> Option<HeaderMap> {
         return None;
     }
     let target = target::read(host(head), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
-    front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers).await
+    Box::pin(front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers)).await
 }
 
 /// The address, the gate, the name, the operation.
@@ -194,7 +192,7 @@ async fn run(
     if head.method == Method::OPTIONS {
         // A browser asks without credentials what other origins may do.
         seen.is(Operation::CorsPreflight);
-        return front.gateway.preflight(target.bucket(), &head.headers).await;
+        return Box::pin(front.gateway.preflight(target.bucket(), &head.headers)).await;
     }
     let signed = authenticate(hall, head, now).inspect_err(|error| {
         front.metrics.auth_failure(error.code().name());
@@ -228,7 +226,7 @@ async fn run(
         reply: None,
     };
     let request = if operation == Operation::PostObject {
-        admit_form(hall, request, connection, seen).await?
+        Box::pin(admit_form(hall, request, connection, seen)).await?
     } else {
         request
     };
