@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod process;
 mod request;
+mod siege;
 mod subject;
 mod table;
 mod wire;
@@ -55,6 +56,9 @@ struct Arguments {
     /// Measures the memory of crowds instead; the large uploads move so many GiB in all.
     #[arg(long, value_name = "GIB")]
     crowds: Option<u64>,
+    /// Measures what a caller notices of a crowd instead.
+    #[arg(long)]
+    siege: bool,
     /// Counts instructions instead, with valgrind.
     #[arg(long)]
     instructions: bool,
@@ -110,6 +114,11 @@ async fn measure(arguments: &Arguments) -> Outcome {
     }
     if arguments.instructions {
         instructions::table(&arguments.only, start).await?;
+        return Ok(std::fs::remove_dir_all(&folder)?);
+    }
+    if arguments.siege {
+        let text = siege::table(start, Duration::from_secs(arguments.seconds)).await?;
+        write!(io::stdout(), "{text}")?;
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];

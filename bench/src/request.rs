@@ -18,6 +18,8 @@ use crate::Outcome;
 pub(crate) const ACCESS_KEY: &str = "AKBENCH000000000";
 /// Its secret.
 pub(crate) const SECRET_KEY: &str = "bench-secret-key-0000000000000000";
+/// Another user's, where a gateway has two.
+pub(crate) const GREEDY_ACCESS_KEY: &str = "AKBENCHGREEDY000";
 const REGION: &str = "us-east-1";
 
 /// What a signature says of the body.
@@ -27,6 +29,24 @@ pub(crate) enum Payload {
     Signed,
     /// Nothing, as SDKs do it over TLS.
     Unsigned,
+}
+
+/// Who signs. The secret is the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Identity {
+    /// The user that every gateway has.
+    Usual,
+    /// The one who wants too much.
+    Greedy,
+}
+
+impl Identity {
+    const fn access_key(self) -> &'static str {
+        match self {
+            Self::Usual => ACCESS_KEY,
+            Self::Greedy => GREEDY_ACCESS_KEY,
+        }
+    }
 }
 
 /// One request as it goes over the wire.
@@ -44,12 +64,13 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) struct Signer {
     host: String,
+    identity: Identity,
 }
 
 impl Signer {
     /// For the endpoint at `host`, port included.
-    pub(crate) fn new(host: impl Into<String>) -> Self {
-        Self { host: host.into() }
+    pub(crate) fn new(host: impl Into<String>, identity: Identity) -> Self {
+        Self { host: host.into(), identity }
     }
 
     /// `target` is path and query.
@@ -67,7 +88,8 @@ impl Signer {
         };
         let headers = [("host", self.host.as_str())];
         let signable = SignableRequest::new(method, &url, headers.into_iter(), body_said)?;
-        let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench").into();
+        let key = self.identity.access_key();
+        let identity = Credentials::new(key, SECRET_KEY, None, None, "bench").into();
         #[expect(clippy::disallowed_methods, reason = "a signature is of now")]
         let now = SystemTime::now();
         let mut settings = SigningSettings::default();

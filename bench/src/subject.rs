@@ -1,6 +1,8 @@
 //! What is measured: gateways over the stub, and the stub itself.
 
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +13,9 @@ use strict_azure::StrictAzure;
 use crate::Outcome;
 use crate::load::once;
 use crate::process::{Program, thread_cpu};
-use crate::request::{ACCESS_KEY, Payload, Request, SECRET_KEY, Signer, bare};
+use crate::request::{
+    ACCESS_KEY, GREEDY_ACCESS_KEY, Identity, Payload, Request, SECRET_KEY, Signer, bare,
+};
 
 /// How long a gateway may take to start; a Java machine needs some seconds.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -86,6 +90,26 @@ impl Subject {
         Self::started("bluebucket", address, &command, start).await
     }
 
+    /// Starts a gateway with these limits and a second user who may read.
+    pub(crate) async fn besieged(start: Start<'_>, limits: &[(&str, usize)]) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let file = start.folder.join("users.toml");
+        let user = |id: &str, key: &str, role: &str| {
+            format!(
+                "[[users]]\nid = \"{id}\"\nrole = \"{role}\"\n\
+                 keys = [{{ access_key_id = \"{key}\", secret_access_key = \"{SECRET_KEY}\" }}]\n"
+            )
+        };
+        let users = [user("usual", ACCESS_KEY, "admin"), user("greedy", GREEDY_ACCESS_KEY, "admin")];
+        std::fs::write(&file, users.concat())?;
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        let mut command = start.bluebucket(address);
+        command.arg("--config").arg(&file);
+        command.env_remove("BLUEBUCKET_ACCESS_KEY_ID").env_remove("BLUEBUCKET_SECRET_ACCESS_KEY");
+        command.envs(limits.iter().map(|(name, limit)| (name, limit.to_string())));
+        Self::started("bluebucket", address, &command, start).await
+    }
+
     async fn started(
         name: &'static str,
         address: SocketAddr,
@@ -95,7 +119,7 @@ impl Subject {
         let begun = Instant::now();
         let mut program =
             Program::start(command, start.cores, &start.folder.join(format!("{name}.log")))?;
-        let signer = Signer::new(address.to_string());
+        let signer = Signer::new(address.to_string(), Identity::Usual);
         let list = signer.request("GET", "/", Bytes::new(), Payload::Signed)?;
         while once(address, &list).await.is_err() {
             if program.has_ended() || begun.elapsed() > START_MAX {
