@@ -31,6 +31,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + S
 
 /// Measures bluebucket, the stub alone, and the rivals that are at hand.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Arguments {
     /// Only the workloads whose name contains this.
     #[arg(long, default_value = "")]

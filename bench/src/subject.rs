@@ -100,7 +100,8 @@ impl Subject {
                  keys = [{{ access_key_id = \"{key}\", secret_access_key = \"{SECRET_KEY}\" }}]\n"
             )
         };
-        let users = [user("usual", ACCESS_KEY, "admin"), user("greedy", GREEDY_ACCESS_KEY, "admin")];
+        let users =
+            [user("usual", ACCESS_KEY, "admin"), user("greedy", GREEDY_ACCESS_KEY, "admin")];
         std::fs::write(&file, users.concat())?;
         std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
         let mut command = start.bluebucket(address);
