@@ -265,33 +265,40 @@ mod tests {
         tokio::join!(connection, asks);
     }
 
+    async fn refuse(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let answer = Response::builder().status(403).header("connection", "close");
+        Ok(answer.body(Body::empty()).unwrap())
+    }
+
+    /// Sends so many bytes after it was refused; whether they were all taken.
+    async fn sends_on(bytes: u64) -> bool {
+        let manner = manner();
+        let (mut client, server) = duplex(1024);
+        let refuses = tower::service_fn(refuse);
+        let connection = serve(server, Instant::now(), PEER, refuses, &manner);
+        let asks = async {
+            let put = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+            client.write_all(put.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 403"), "{answer:?}");
+            let body = vec![b'x'; usize::try_from(bytes).unwrap()];
+            let sent = client.write_all(&body).await;
+            drop(client);
+            sent.is_ok()
+        };
+        tokio::join!(connection, asks).1
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_sends_on_after_the_last_answer_is_read_for_a_while() {
-        let manner = manner();
-        let refuses = tower::service_fn(async |_: Request<Incoming>| {
-            Ok::<_, Infallible>(
-                Response::builder().header("connection", "close").body(Body::empty()).unwrap(),
-            )
-        });
-        for (sends, read) in [(64 * 1024, true), (LINGER_BYTES_MAX + 64 * 1024, false)] {
-            let (mut client, server) = duplex(1024);
-            let connection = serve(server, Instant::now(), PEER, refuses, &manner);
-            let sends = usize::try_from(sends).unwrap();
-            let asks = async {
-                let put = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {sends}\r\n\r\n");
-                client.write_all(put.as_bytes()).await.unwrap();
-                let mut answer = Vec::new();
-                client.read_to_end(&mut answer).await.unwrap();
-                assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
-                assert_eq!(client.write_all(&vec![b'x'; sends]).await.is_ok(), read);
-                drop(client);
-            };
-            tokio::join!(connection, asks);
-        }
+        assert!(sends_on(64 * 1024).await);
+        assert!(!sends_on(LINGER_BYTES_MAX + 64 * 1024).await);
         // Who neither sends nor closes is waited for, but not for long.
+        let manner = manner();
         let (mut client, server) = duplex(1024);
         let begun = Instant::now();
-        let connection = serve(server, begun, PEER, refuses, &manner);
+        let connection = serve(server, begun, PEER, tower::service_fn(refuse), &manner);
         tokio::join!(connection, client.write_all(REQUEST)).1.unwrap();
         assert_eq!(begun.elapsed(), LINGER);
     }

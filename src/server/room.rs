@@ -2,8 +2,9 @@
 //! once; nobody waits for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Callers that are remembered although nothing of theirs runs: those that a reload has taken away are
@@ -12,39 +13,38 @@ const REMEMBERED_CALLERS: usize = 1024;
 
 /// The room that there is.
 #[derive(Debug)]
-pub struct Room {
+pub(super) struct Room {
     all: Arc<Semaphore>,
     per_caller: usize,
-    /// By canonical id, which is nothing for strangers. Each place of a caller shares the caller's entry: there
-    /// are as many as it is shared, but for the map's own.
-    callers: Mutex<HashMap<String, Arc<()>>>,
+    /// Each caller's own, by canonical id, which is nothing for strangers.
+    callers: ArcSwap<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// A request's place among those that run, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
-    caller: Option<Arc<()>>,
+    _of_all: OwnedSemaphorePermit,
+    of_caller: Option<OwnedSemaphorePermit>,
 }
 
 /// One caller has all the places that one may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub(super) struct Full;
 
 impl Room {
     /// For so many requests, and for so many of one caller.
-    pub fn new(all: usize, per_caller: usize) -> Self {
+    pub(super) fn new(all: usize, per_caller: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
-            per_caller,
-            callers: Mutex::default(),
+            per_caller: per_caller.min(Semaphore::MAX_PERMITS),
+            callers: ArcSwap::default(),
         }
     }
 
     /// A place for somebody, if there is one.
-    pub fn enter(&self) -> Option<Place> {
+    pub(super) fn enter(&self) -> Option<Place> {
         let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        Some(Place { _permit: permit, caller: None })
+        Some(Place { _of_all: permit, of_caller: None })
     }
 
     /// The place is this caller's from here on, by canonical id, and nobody else's; all strangers are one caller.
@@ -52,23 +52,28 @@ impl Room {
     /// # Errors
     ///
     /// The caller has as many as one may have; the place is nobody's then.
-    pub fn give(&self, place: &mut Place, caller: Option<&str>) -> Result<(), Full> {
-        place.caller = None;
-        let id = caller.unwrap_or_default();
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() > REMEMBERED_CALLERS {
-            callers.retain(|_, running| Arc::strong_count(running) > 1);
-        }
-        // Under the lock: places are only given back meanwhile.
-        let running = match callers.get(id) {
-            Some(running) => running,
-            None => callers.entry(id.to_owned()).or_default(),
-        };
-        if Arc::strong_count(running) > self.per_caller {
-            return Err(Full);
-        }
-        place.caller = Some(Arc::clone(running));
+    pub(super) fn give(&self, place: &mut Place, caller: Option<&str>) -> Result<(), Full> {
+        place.of_caller = None;
+        let permit = self.of(caller.unwrap_or_default()).try_acquire_owned();
+        place.of_caller = Some(permit.map_err(|_none_left| Full)?);
         Ok(())
+    }
+
+    fn of(&self, id: &str) -> Arc<Semaphore> {
+        if let Some(own) = self.callers.load().get(id) {
+            return Arc::clone(own);
+        }
+        let new = Arc::new(Semaphore::new(self.per_caller));
+        // Of two who come for the first time at once, the second finds what the first has put here.
+        self.callers.rcu(|callers| {
+            let mut callers = HashMap::clone(callers);
+            if callers.len() >= REMEMBERED_CALLERS {
+                callers.retain(|_, own| own.available_permits() < self.per_caller);
+            }
+            callers.entry(id.to_owned()).or_insert_with(|| Arc::clone(&new));
+            callers
+        });
+        self.callers.load().get(id).map_or(new, Arc::clone)
     }
 }
 
@@ -116,7 +121,7 @@ mod tests {
         for number in 0..3 * REMEMBERED_CALLERS {
             drop(place(&room, Some(&number.to_string())).unwrap().unwrap());
         }
-        assert!(room.callers.lock().unwrap().len() <= REMEMBERED_CALLERS + 1);
+        assert!(room.callers.load().len() <= REMEMBERED_CALLERS + 1);
         drop(place(&room, Some("kept")).unwrap().unwrap());
         let _second = place(&room, Some("kept")).unwrap().unwrap();
         assert_eq!(place(&room, Some("kept")).unwrap().unwrap_err(), Full);
