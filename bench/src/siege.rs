@@ -92,7 +92,9 @@ pub(crate) async fn table(start: Start<'_>, time: Duration) -> Outcome<String> {
     start.stub.behave(|behaviour| behaviour.delay = BACKEND_DELAY);
     let mut crowd = Crowd::default();
     let mut rows = vec![("nobody".to_owned(), crowd.watch(&subject, time).await?)];
+    start.stub.behave(|behaviour| behaviour.delay = Duration::ZERO);
     crowd.idle(&subject).await?;
+    start.stub.behave(|behaviour| behaviour.delay = BACKEND_DELAY);
     let name = format!("{IDLE_CONNECTIONS} idle connections");
     rows.push((name, crowd.watch(&subject, time).await?));
     crowd.strangers(&subject).await?;
