@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod process;
 mod request;
+mod siege;
 mod subject;
 mod table;
 mod wire;
@@ -30,6 +31,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + S
 
 /// Measures bluebucket, the stub alone, and the rivals that are at hand.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Arguments {
     /// Only the workloads whose name contains this.
     #[arg(long, default_value = "")]
@@ -55,9 +57,15 @@ struct Arguments {
     /// Measures the memory of crowds instead; the large uploads move so many GiB in all.
     #[arg(long, value_name = "GIB")]
     crowds: Option<u64>,
+    /// Measures what a caller notices of a crowd instead.
+    #[arg(long)]
+    siege: bool,
     /// Counts instructions instead, with valgrind.
     #[arg(long)]
     instructions: bool,
+    /// Measures the gateway with TLS, too.
+    #[arg(long)]
+    tls: bool,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -112,8 +120,16 @@ async fn measure(arguments: &Arguments) -> Outcome {
         instructions::table(&arguments.only, start).await?;
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
+    if arguments.siege {
+        let text = siege::table(start, Duration::from_secs(arguments.seconds)).await?;
+        write!(io::stdout(), "{text}")?;
+        return Ok(std::fs::remove_dir_all(&folder)?);
+    }
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
     subjects.push(Subject::stub(&stub).await?);
+    if arguments.tls {
+        subjects.push(Subject::with_tls(start).await?);
+    }
     for (name, at) in [
         ("versitygw", &programs.versitygw),
         ("s3proxy", &programs.s3proxy),

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use time::OffsetDateTime;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::{Caller, Connection};
 use crate::azure::Tally;
@@ -23,6 +22,7 @@ use crate::s3::{Error, headers as names, xml};
 use crate::server::access_log::{self, AccessLog};
 use crate::server::metrics::{ANSWER_CUT, Metrics, Open};
 use crate::server::recent::Fault;
+use crate::server::room::Place;
 use crate::server::traces::{Context as TraceContext, Span, Traces};
 
 /// What is written down of a request whose client left before there was an answer; no client sees it.
@@ -101,7 +101,7 @@ pub struct Seen {
     trace: Option<Trace>,
     metrics: Metrics,
     _in_flight: Open,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl Seen {
@@ -132,7 +132,7 @@ impl Seen {
             trace: None,
             _in_flight: metrics.in_flight(),
             metrics,
-            permit: None,
+            place: None,
         }
     }
 
@@ -166,8 +166,13 @@ impl Seen {
     }
 
     /// Its room among those that run, kept until the answer has ended.
-    pub fn hold(&mut self, permit: OwnedSemaphorePermit) {
-        self.permit = Some(permit);
+    pub fn hold(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// The place that it holds.
+    pub fn place(&mut self) -> Option<&mut Place> {
+        self.place.as_mut()
     }
 
     /// What it is aimed at.

@@ -193,12 +193,20 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Gate<S> {
         let counted = move |body| Counted::new(body, taking, in_flight);
         if let Some(refusal) = objection(is_clear, &request) {
             self.metrics.connection_cut("refused_head");
+            self.shared.answers_last();
             let answer = refusal.answer(request, self.peer, self.metrics.clone());
             return Box::pin(std::future::ready(Ok(answer.map(counted))));
         }
         request.extensions_mut().insert(self.peer);
         let answer = self.handler.clone().oneshot(request);
-        Box::pin(async move { Ok(answer.await?.map(counted)) })
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let answer = answer.await?;
+            if answer.headers().contains_key(CONNECTION) {
+                shared.answers_last();
+            }
+            Ok(answer.map(counted))
+        })
     }
 }
 

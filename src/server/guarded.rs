@@ -50,6 +50,8 @@ pub(super) struct Shared {
     in_flight: AtomicU64,
     /// Nothing has been asked for a while, and nothing waits to be written.
     silent: AtomicBool,
+    /// An answer ends the connection.
+    last_answered: AtomicBool,
 }
 
 impl Shared {
@@ -61,6 +63,7 @@ impl Shared {
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             silent: AtomicBool::new(false),
+            last_answered: AtomicBool::new(false),
         }
     }
 
@@ -94,6 +97,16 @@ impl Shared {
     /// Whether no request has come yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.clear_heads.load(Ordering::Relaxed) == 0
+    }
+
+    /// The answer that is made now ends the connection, whatever the client has still to send.
+    pub(super) fn answers_last(&self) {
+        self.last_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection ended by an answer that might have left something unread.
+    pub(super) fn ends_early(&self) -> bool {
+        self.last_answered.load(Ordering::Relaxed)
     }
 
     /// While it lives, silence is not held against the client.
@@ -225,6 +238,11 @@ impl<T> Guarded<T> {
             last_words: Vec::new(),
         };
         (guarded, shared)
+    }
+
+    /// The stream alone.
+    pub(super) fn into_inner(self) -> T {
+        self.io
     }
 
     fn took(&mut self, bytes: &[u8]) {

@@ -370,7 +370,7 @@ impl Inner {
         for kind in [EXPIRED, MOVED, UPLOAD] {
             drop(self.lifecycle_actions.get_or_create(&Kind { kind }));
         }
-        for reason in ["in_flight", "connections"] {
+        for reason in ["in_flight", "in_flight_of_user", "connections"] {
             drop(self.shed.get_or_create(&Reason { reason }));
         }
         for reason in [TO_AZURE, ANSWER_CUT] {

@@ -29,6 +29,7 @@ pub mod presign;
 pub mod recent;
 pub mod reload;
 mod requests;
+mod room;
 pub mod router;
 pub mod shutdown;
 pub mod status;

@@ -21,6 +21,10 @@ use crate::server::preface::Rewound;
 /// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
 /// 400 MiB of slow readers. (See `docs/limits.md`.)
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// How long, and how much, is read of a client that has its last answer and goes on sending.
+const LINGER: Duration = Duration::from_secs(5);
+/// In bytes.
+const LINGER_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// hyper's own deadline for heads, behind ours, so that none of its states lasts for ever.
 const HYPER_HEAD_DEADLINE: Duration = Duration::from_secs(75);
 
@@ -72,7 +76,11 @@ where
     tokio::select! {
         ended = poll_fn(|context| poll(&mut connection, shared, context)) => {
             if let Some(ended) = ended {
-                return ended.map(|()| None);
+                ended?;
+                if shared.ends_early() {
+                    linger(connection.into_parts().io.into_inner().into_inner().into_inner()).await;
+                }
+                return Ok(None);
             }
         }
         () = manner.drain.cancelled() => {
@@ -89,6 +97,16 @@ where
     // to be read as a request.
     let nothing_left = parts.read_buf.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
     Ok(nothing_left.then(|| parts.io.into_inner().into_inner()))
+}
+
+/// Throws away what a client still sends after an answer that ended the connection. To close with bytes
+/// unread would reset it, and a reset can take the answer from a client that has not read it yet:
+/// <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>. It ends when the client closes, in time.
+async fn linger<T: AsyncRead + Unpin>(io: T) {
+    let mut nowhere = tokio::io::sink();
+    let mut rest = io.take(LINGER_BYTES_MAX);
+    // However it ends, the connection does.
+    drop(tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await);
 }
 
 /// How the connection ended; none: it is at rest.
@@ -245,6 +263,44 @@ mod tests {
             assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
         };
         tokio::join!(connection, asks);
+    }
+
+    async fn refuse(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let answer = Response::builder().status(403).header("connection", "close");
+        Ok(answer.body(Body::empty()).unwrap())
+    }
+
+    /// Sends so many bytes after it was refused; whether they were all taken.
+    async fn sends_on(bytes: u64) -> bool {
+        let manner = manner();
+        let (mut client, server) = duplex(1024);
+        let refuses = tower::service_fn(refuse);
+        let connection = serve(server, Instant::now(), PEER, refuses, &manner);
+        let asks = async {
+            let put = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+            client.write_all(put.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 403"), "{answer:?}");
+            let body = vec![b'x'; usize::try_from(bytes).unwrap()];
+            let sent = client.write_all(&body).await;
+            drop(client);
+            sent.is_ok()
+        };
+        tokio::join!(connection, asks).1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_on_after_the_last_answer_is_read_for_a_while() {
+        assert!(sends_on(64 * 1024).await);
+        assert!(!sends_on(LINGER_BYTES_MAX + 64 * 1024).await);
+        // Who neither sends nor closes is waited for, but not for long.
+        let manner = manner();
+        let (mut client, server) = duplex(1024);
+        let begun = Instant::now();
+        let connection = serve(server, begun, PEER, tower::service_fn(refuse), &manner);
+        tokio::join!(connection, client.write_all(REQUEST)).1.unwrap();
+        assert_eq!(begun.elapsed(), LINGER);
     }
 
     #[tokio::test(start_paused = true)]

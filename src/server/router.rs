@@ -3,7 +3,7 @@
 //! 1. An id for the request, made here and never taken from outside; one log line at its end.
 //! 2. A panic becomes `InternalError`.
 //! 3. Too many requests at once: `SlowDown`, at once.
-//! 4. The address, the gate, the name, the operation ([`crate::ops`]).
+//! 4. The address, the gate, too many requests of one caller, the name, the operation ([`crate::ops`]).
 //!
 //! There is one handler and no table of routes: S3 routes by sub-resource and header, not by path.
 
@@ -18,7 +18,6 @@ use axum::http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Caller, Circumstances, Connection, Door, Signature};
@@ -38,6 +37,7 @@ use crate::server::health::Health;
 use crate::server::incoming;
 use crate::server::metrics::Metrics;
 use crate::server::origin;
+use crate::server::room::Room;
 use crate::server::traces::Traces;
 
 /// What the S3 port needs to know.
@@ -60,6 +60,8 @@ pub struct Front {
     pub trusted_proxies: Vec<Cidr>,
     /// How many requests may run at once.
     pub max_in_flight: usize,
+    /// How many of them may be one caller's.
+    pub max_in_flight_per_user: usize,
     /// How long a client may send next to nothing in the middle of a body.
     pub body_timeout: Duration,
 }
@@ -74,12 +76,12 @@ impl fmt::Debug for Front {
 struct Hall {
     front: Front,
     signing_keys: SigningKeys,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 /// The service of the S3 port.
 pub fn service(front: Front) -> Router {
-    let room = Arc::new(Semaphore::new(front.max_in_flight));
+    let room = Room::new(front.max_in_flight, front.max_in_flight_per_user);
     let hall = Hall { front, signing_keys: SigningKeys::default(), room };
     Router::new()
         .fallback(handle)
@@ -119,17 +121,14 @@ async fn handle(
         seen.write_to(log, &head, now);
     }
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
-    let (outcome, cors) = match Arc::clone(&hall.room).try_acquire_owned() {
-        Ok(permit) => {
-            seen.hold(permit);
+    let (outcome, cors) = match hall.room.enter() {
+        Some(place) => {
+            seen.hold(place);
             let tally = seen.tally();
             let work = run(&hall, &head, body, now, &mut seen);
             (Tally::counting(tally, work).await, cors(&hall.front, &head).await)
         }
-        Err(_full) => {
-            hall.front.metrics.shed("in_flight");
-            (Err(Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into())), None)
-        }
+        None => (Err(full(&hall.front.metrics, "in_flight")), None),
     };
     let mut answer = match outcome {
         Ok(answer) => answer,
@@ -148,6 +147,21 @@ async fn handle(
         answer = answer.map(|_| crate::s3::body::empty());
     }
     seen.finish(answer).map(axum::body::Body::new)
+}
+
+/// There is no room, for the reason that the metric names.
+fn full(metrics: &Metrics, reason: &'static str) -> Error {
+    metrics.shed(reason);
+    Error::new(Code::SlowDown).header(header::RETRY_AFTER, 1.into())
+}
+
+/// Who asks is known: what it has running is its own share of the room. Only who has proved to be a
+/// caller takes of the caller's share.
+fn admit(hall: &Hall, seen: &mut Seen, caller: &Caller) -> Result<(), Error> {
+    seen.comes_from(caller);
+    let Some(place) = seen.place() else { return Ok(()) };
+    let given = hall.room.give(place, caller.id());
+    given.map_err(|_full| full(&hall.front.metrics, "in_flight_of_user"))
 }
 
 /// `/-/live` and `/-/ready`: no bucket can be named `-`.
@@ -192,6 +206,7 @@ async fn run(
     if head.method == Method::OPTIONS {
         // A browser asks without credentials what other origins may do.
         seen.is(Operation::CorsPreflight);
+        admit(hall, seen, &Caller::anonymous())?;
         return Box::pin(front.gateway.preflight(target.bucket(), &head.headers)).await;
     }
     let signed = authenticate(hall, head, now).inspect_err(|error| {
@@ -201,7 +216,7 @@ async fn run(
         PathReading::AsSent => target,
         PathReading::PlusIsSpace => target::read(host, raw_path, &front.domains, Plus::IsBlank)?,
     };
-    seen.comes_from(&signed.caller);
+    admit(hall, seen, &signed.caller)?;
     let mut headers = head.headers.clone();
     if signed.signature.is_some_and(|signature| signature.door == Door::Query) {
         hoist(&query, &mut headers)?;
@@ -249,7 +264,7 @@ async fn admit_form(
         }
     })?;
     seen.aims(&request.target);
-    seen.comes_from(&request.caller);
+    admit(hall, seen, &request.caller)?;
     Ok(request)
 }
 

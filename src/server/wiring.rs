@@ -67,6 +67,7 @@ pub fn front(config: &Config, gateway: Arc<Gateway>, metrics: Metrics, health: H
         access_log: None,
         trusted_proxies: config.trusted_proxies.clone(),
         max_in_flight: config.limits.max_in_flight,
+        max_in_flight_per_user: config.limits.max_in_flight_per_user,
         body_timeout: config.limits.body_timeout,
     }
 }

@@ -756,6 +756,21 @@ async fn c26_a_body_is_asked_for_after_the_signature_held() {
     assert_eq!(fort.client.get(&fort.at).ok().await.text(), "new");
 }
 
+/// C26: whoever is refused and sends the body nevertheless, as a proxy may, reads why it was for nothing.
+#[tokio::test]
+async fn c26_a_body_that_nobody_asked_for_does_not_take_the_refusal_with_it() {
+    let fort = Fort::build().await;
+    // More than the sockets hold.
+    let body = crate::harness::noise(6 * 1024 * 1024);
+    let put = fort.put().body(&body).prepare().bad_signature().add("expect", "100-continue");
+    for _ in 0..5 {
+        let mut wire = fort.client.wire().await;
+        wire.send(put.head_bytes()).await.unwrap();
+        assert_eq!(wire.head().await.unwrap().status, 403);
+        wire.send(&put.body).await.expect("the connection is not reset");
+    }
+}
+
 /// C52
 #[tokio::test]
 async fn c52_a_stranger_learns_nothing() {

@@ -6,7 +6,7 @@ use strict_azure::Operation;
 
 use crate::buckets::bucket;
 use crate::deadlines::counted;
-use crate::harness::gateway::ALICE;
+use crate::harness::gateway::{ALICE, BOB};
 use crate::harness::wire::Wire;
 use crate::harness::{
     Action, Gate, Gateway, PATIENCE, Proxy, Rule, md5_hex, noise, path, spawn, strict_with,
@@ -77,45 +77,88 @@ async fn who_leaves_before_the_answer_is_written_down_as_such() {
     gate.open();
 }
 
-/// C62: beyond the room there is, everybody is told at once, and nothing waits in a queue: not one of
-/// them reaches Azure. Who is inside is not disturbed, and who asks how it is gets an answer.
+/// C62: beyond the room there is, in all or for one user, everybody is told at once, and nothing waits in a
+/// queue: not one of them reaches Azure. Who is inside is not disturbed, nor are other users, and who asks
+/// how it is gets an answer.
 #[tokio::test]
 async fn c62_requests_without_room_are_told_to_slow_down_and_never_queue() {
-    const ROOM: usize = 6;
+    const ROOM: usize = 8;
+    const OF_ONE: usize = 6;
     let azure = strict_with(|_| {});
     let gateway = Gateway::with(|settings| {
         settings.azure = azure.endpoint();
+        // One user's is three quarters of it.
         let name = "BLUEBUCKET_LIMITS_MAX_IN_FLIGHT".to_owned();
         settings.environment.push((name, ROOM.to_string()));
     })
     .await;
-    let client = gateway.client(ALICE);
-    let bucket = bucket(&client).await;
-    let at = path(&bucket, "k");
-    client.put(&at).body("value").ok().await;
+    let (alice, bob) = (gateway.client(ALICE), gateway.client(BOB));
+    let buckets = [bucket(&alice).await, bucket(&bob).await];
+    let [hers, his] = buckets.map(|bucket| path(&bucket, "k"));
+    alice.put(&hers).body("hers").ok().await;
+    bob.put(&his).body("his").ok().await;
     let gate = strict_azure::Gate::new();
     let hold = strict_azure::Action::Hold(gate.clone());
     azure.set_fault(strict_azure::Fault::new(hold).on(Operation::GetBlob).times(u32::MAX));
     azure.reset_counts();
-    let inside: Vec<_> = (0..ROOM).map(|_| spawn(client.get(&at).send())).collect();
-    counted(&gateway, &format!("bluebucket_requests_in_flight {ROOM}")).await;
-    // Ten times as many, of one key.
-    for number in 0..10 * ROOM {
-        let answer = client.get(&at).refused(503, "SlowDown").await;
+    let mut inside: Vec<_> = (0..OF_ONE).map(|_| spawn(alice.get(&hers).send())).collect();
+    counted(&gateway, &format!("bluebucket_requests_in_flight {OF_ONE}")).await;
+    // Ten times as many, of one key: and another user is served all the while.
+    for number in 0..10 * OF_ONE {
+        let answer = alice.get(&hers).refused(503, "SlowDown").await;
         assert!(answer.header("retry-after").is_some(), "{number}: {answer:?}");
+        bob.head(&his).ok().await;
+    }
+    let shed = format!("bluebucket_shed_total{{reason=\"in_flight_of_user\"}} {}", 10 * OF_ONE);
+    counted(&gateway, &shed).await;
+    inside.extend((OF_ONE..ROOM).map(|_| spawn(bob.get(&his).send())));
+    counted(&gateway, &format!("bluebucket_requests_in_flight {ROOM}")).await;
+    for client in [&alice, &bob, &bob.anonymous()] {
+        client.get(&his).refused(503, "SlowDown").await;
     }
     assert!(azure.count(Operation::GetBlob) <= ROOM as u64, "{:?}", azure.counts());
-    counted(&gateway, &format!("bluebucket_shed_total{{reason=\"in_flight\"}} {}", 10 * ROOM))
-        .await;
+    counted(&gateway, "bluebucket_shed_total{reason=\"in_flight\"} 3").await;
     for (address, live) in [(gateway.address, "/-/live"), (gateway.admin, "/live")] {
         assert_eq!(plain(address, live).await.status, 200, "it lives, and says so");
     }
     azure.clear_faults();
     gate.open();
-    for get in inside {
-        assert_eq!(get.await.unwrap().expect_success().text(), "value");
+    for (number, get) in inside.into_iter().enumerate() {
+        let value = if number < OF_ONE { "hers" } else { "his" };
+        assert_eq!(get.await.unwrap().expect_success().text(), value);
     }
-    client.get(&at).ok().await;
+    alice.get(&hers).ok().await;
+}
+
+/// C62: only who has signed takes of a user's room: with her key's name alone, nobody keeps her out.
+#[tokio::test]
+async fn c62_a_key_that_others_name_is_not_kept_out() {
+    let azure = strict_with(|_| {});
+    let gateway = Gateway::with(|settings| {
+        settings.azure = azure.endpoint();
+        let name = "BLUEBUCKET_LIMITS_MAX_IN_FLIGHT_PER_USER".to_owned();
+        settings.environment.push((name, "1".to_owned()));
+    })
+    .await;
+    let alice = gateway.client(ALICE);
+    let bucket = bucket(&alice).await;
+    let at = path(&bucket, "k");
+    alice.put(&at).body("value").ok().await;
+    let series = "bluebucket_requests_in_flight 1";
+    // A stranger in the middle of a form, for which nobody has signed yet.
+    let boundary = "multipart/form-data; boundary=b";
+    let form = gateway.client(ALICE).anonymous().post(&format!("/{bucket}"));
+    let form = form.header("content-type", boundary).body(noise(64)).prepare();
+    let mut wire = alice.wire().await;
+    wire.send(form.head_bytes()).await.unwrap();
+    counted(&gateway, series).await;
+    assert_eq!(alice.get(&at).ok().await.text(), "value");
+    alice.anonymous().get(&at).refused(503, "SlowDown").await;
+    let wrong = alice.get(&at).prepare().bad_signature();
+    wrong.refused(403, "SignatureDoesNotMatch").await;
+    drop(wire);
+    counted(&gateway, "bluebucket_requests_in_flight 0").await;
+    alice.anonymous().get(&at).refused(403, "AccessDenied").await;
 }
 
 /// C62: whoever knows no key costs Azure nothing, and those who do are served all the while.

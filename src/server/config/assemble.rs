@@ -120,6 +120,12 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
     let memory_bytes =
         settings.read("limits.memory_bytes", notes, values::at_least(MEMORY_BYTES_MIN));
     let max_in_flight = settings.read("limits.max_in_flight", notes, count);
+    // What one user leaves to the others, unless told otherwise, is a quarter.
+    let max_in_flight_per_user = if settings.raw("limits.max_in_flight_per_user").is_some() {
+        settings.read("limits.max_in_flight_per_user", notes, count)
+    } else {
+        max_in_flight.map(|all| all - all / 4)
+    };
     let max_connections = settings.read("limits.max_connections", notes, count);
     let cache_ttl = settings.read("limits.cache_ttl", notes, values::duration);
     let mut time = |key| settings.read(key, notes, values::some_time);
@@ -130,6 +136,7 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
     Some(Limits {
         memory_bytes: memory_bytes?,
         max_in_flight: max_in_flight?,
+        max_in_flight_per_user: max_in_flight_per_user?,
         max_connections: max_connections?,
         cache_ttl: cache_ttl?,
         header_timeout: header_timeout?,

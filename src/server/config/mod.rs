@@ -146,6 +146,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Requests; above it 503 `SlowDown`.
     pub max_in_flight: usize,
+    /// Requests of one user, or of all who are none; above it 503 `SlowDown`, too.
+    pub max_in_flight_per_user: usize,
     /// Connections; above it 503 and close.
     pub max_connections: usize,
     /// How long bucket facts and documents are believed.

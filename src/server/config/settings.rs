@@ -97,6 +97,12 @@ pub const SETTINGS: &[Setting] = &[
     row("tls.key", Kind::Text, None, "PEM file of the certificate's key"),
     row("limits.memory_bytes", Kind::Number, Some("268435456"), "Object bytes held at once"),
     row("limits.max_in_flight", Kind::Number, Some("1024"), "Requests; above it 503 SlowDown"),
+    row(
+        "limits.max_in_flight_per_user",
+        Kind::Number,
+        None,
+        "Requests of one user, strangers being one; three quarters of max_in_flight unless set",
+    ),
     row("limits.max_connections", Kind::Number, Some("10000"), "Connections; above it 503"),
     row("limits.cache_ttl", Kind::Text, Some("5s"), "How long bucket facts are believed"),
     row(
