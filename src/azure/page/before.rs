@@ -18,26 +18,26 @@ impl<T> Default for Before<'_, T> {
 }
 
 impl<'p, T: Copy> Before<'p, T> {
-    /// The element that comes next, the `at`th of its list, and what it means; none if it is to be read in
-    /// another way.
+    /// What the element means that comes next, the `at`th of its list, and its text; none if it is to be read
+    /// in another way.
     pub(super) fn next(
         &mut self,
         walk: &mut Walk<'p>,
         at: usize,
-        meaning: impl FnOnce(&str) -> T,
-    ) -> Option<(Leaf<'p>, T)> {
-        if let Some((before, means)) = self.0.get(at)
-            && let Some(leaf) = walk.leaf_like(*before)
+        meaning: impl FnOnce(&'p str) -> T,
+    ) -> Option<(T, &'p str)> {
+        if let Some((leaf, means)) = self.0.get(at)
+            && let Some(text) = walk.leaf_like(leaf)
         {
-            return Some((leaf, *means));
+            return Some((*means, text));
         }
         let leaf = walk.plain_leaf()?;
-        let means = meaning(leaf.name());
+        let means = meaning(leaf.name);
         if let Some(other) = self.0.get_mut(at) {
             *other = (leaf, means);
         } else if self.0.len() < ELEMENTS_MAX {
             self.0.push((leaf, means));
         }
-        Some((leaf, means))
+        Some((means, leaf.text))
     }
 }

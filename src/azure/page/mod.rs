@@ -120,7 +120,7 @@ impl ListingPage {
 #[derive(Default)]
 struct BlobBefore<'p> {
     properties: Before<'p, Property>,
-    metadata: Before<'p, ()>,
+    metadata: Before<'p, &'p str>,
 }
 
 fn read_entries<'p>(
@@ -189,7 +189,7 @@ impl<'p> ListedBlob<'p> {
         loop {
             if let Some(leaf) = walk.plain_leaf() {
                 let text = Cow::Borrowed(leaf.text);
-                match leaf.name() {
+                match leaf.name {
                     "Name" => name = Some(text),
                     of => self.set(of, text),
                 }
@@ -226,12 +226,12 @@ impl<'p> ListedBlob<'p> {
     fn read_metadata(
         &mut self,
         walk: &mut Walk<'p>,
-        before: &mut Before<'p, ()>,
+        before: &mut Before<'p, &'p str>,
     ) -> Result<(), BlobError> {
         self.metadata.clear();
         for at in 0.. {
-            if let Some((leaf, ())) = before.next(walk, at, |_| ()) {
-                self.metadata.push((leaf.name(), Cow::Borrowed(leaf.text)));
+            if let Some((name, text)) = before.next(walk, at, |name| name) {
+                self.metadata.push((name, Cow::Borrowed(text)));
             } else if let Some(row) = walk.leaf()? {
                 self.metadata.push(row);
             } else {
@@ -334,8 +334,8 @@ impl<'p> ListedProperties<'p> {
         before: &mut Before<'p, Property>,
     ) -> Result<(), BlobError> {
         for at in 0.. {
-            if let Some((leaf, property)) = before.next(walk, at, Property::named) {
-                self.set(property, Cow::Borrowed(leaf.text));
+            if let Some((property, text)) = before.next(walk, at, Property::named) {
+                self.set(property, Cow::Borrowed(text));
             } else if let Some((name, text)) = walk.leaf()? {
                 self.set(Property::named(name), text);
             } else {

@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
     /// behind it.
     pub(super) fn leaf(&mut self) -> Result<Option<(&'a str, Cow<'a, str>)>, BlobError> {
         if let Some(leaf) = self.plain_leaf() {
-            return Ok(Some((leaf.name(), Cow::Borrowed(leaf.text))));
+            return Ok(Some((leaf.name, Cow::Borrowed(leaf.text))));
         }
         let Some(tag) = self.child()? else { return Ok(None) };
         Ok(Some((tag.name(), self.text()?)))
@@ -147,20 +147,20 @@ impl<'a> Walk<'a> {
         Some(leaf)
     }
 
-    /// Such a child, if its start tag is just the one of `before`; else the walk stays where it is. It is half
-    /// the work.
-    pub(super) fn leaf_like(&mut self, before: Leaf<'a>) -> Option<Leaf<'a>> {
+    /// The text of such a child, if its start tag is just the one of `before`; else the walk stays where it
+    /// is. It is half the work.
+    pub(super) fn leaf_like(&mut self, before: &Leaf<'_>) -> Option<&'a str> {
         if self.is_empty {
             return None;
         }
         let inside = self.rest.strip_prefix(before.tag)?;
-        if before.ends_itself() {
+        if before.ends_itself {
             self.rest = inside;
-            return Some(before);
+            return Some("");
         }
         let (text, end) = inside.split_at_checked(text_end(inside)?)?;
         self.rest = end.strip_prefix("</")?.strip_prefix(before.tag.get(1..)?)?;
-        Some(Leaf { text, ..before })
+        Some(text)
     }
 
     /// Goes behind the element whose start tag was read last.
@@ -270,11 +270,13 @@ fn cut() -> BlobError {
 /// listing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf<'a> {
-    /// `<name>`, `<name/>` or `<name />`.
-    tag: &'a str,
-    name_bytes: usize,
+    /// Its name.
+    pub(super) name: &'a str,
     /// Its text.
     pub(super) text: &'a str,
+    /// `<name>`, `<name/>` or `<name />`.
+    tag: &'a str,
+    ends_itself: bool,
 }
 
 impl<'a> Leaf<'a> {
@@ -282,32 +284,22 @@ impl<'a> Leaf<'a> {
     /// references.
     fn at(rest: &'a str) -> Option<(Self, &'a str)> {
         let inside = rest.strip_prefix('<')?;
+        if !inside.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
         // With a blank it has attributes, or an end tag that looks like it.
         let name_end = first_of(inside.as_bytes(), |word| word.equal(b'>') | word.below(b' ' + 1))?;
         let (name, behind) = inside.split_at_checked(name_end)?;
-        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            return None;
-        }
+        let tag = |end: &str| rest.get(..1 + name_end + end.len());
         if let Some(behind) = behind.strip_prefix(" />") {
-            let tag = rest.get(..name.len() + "< />".len())?;
-            return Some((Self { tag, name_bytes: name.len(), text: "" }, behind));
+            return Some((Self { name, text: "", tag: tag(" />")?, ends_itself: true }, behind));
         }
-        let inside = behind.strip_prefix('>')?;
-        let tag = rest.get(..name.len() + "<>".len())?;
+        let (tag, inside) = (tag(">")?, behind.strip_prefix('>')?);
         if let Some(name) = name.strip_suffix('/') {
-            return Some((Self { tag, name_bytes: name.len(), text: "" }, inside));
+            return Some((Self { name, text: "", tag, ends_itself: true }, inside));
         }
         let (text, end) = inside.split_at_checked(text_end(inside)?)?;
-        Some((Self { tag, name_bytes: name.len(), text }, behind_end_tag(end, name)?))
-    }
-
-    /// Its name.
-    pub(super) fn name(&self) -> &'a str {
-        self.tag.get(1..=self.name_bytes).unwrap_or_default()
-    }
-
-    fn ends_itself(&self) -> bool {
-        self.tag.ends_with("/>")
+        Some((Self { name, text, tag, ends_itself: false }, behind_end_tag(end, name)?))
     }
 }
 
