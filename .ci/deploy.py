@@ -52,6 +52,26 @@ def systemd(folder):
     run("systemd: verify", ["systemd-analyze", "verify", "--man=no", unit])
     exposure = ["systemd-analyze", "security", "--offline=true", f"--threshold={SYSTEMD_EXPOSURE_MAX}"]
     run(f"systemd: exposure at most {SYSTEMD_EXPOSURE_MAX / 10}", [*exposure, unit])
+    low_ports(folder, unit.read_text())
+
+
+def low_ports(folder, text):
+    """The drop-in, merged as systemd does: the last of a name counts, but for lists, which an empty one begins anew."""
+    unit = folder / "low-ports.service"
+    added = (DEPLOY / "systemd/low-ports.conf").read_text()
+    unit.write_text(text)
+    (folder / "low-ports.service.d").mkdir()
+    (folder / "low-ports.service.d/low-ports.conf").write_text(added)
+    run("systemd: verify with low-ports.conf", ["systemd-analyze", "verify", "--man=no", unit])
+    settings = dict(re.findall(r"(?m)^(\w+)=(.*)$", text + added))
+    wanted = {
+        "AmbientCapabilities": "CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
+        # In a user namespace of its own the capability counts for nothing: `Permission denied` at the bind.
+        "PrivateUsers": "no",
+    }
+    missed = [f"{name}={value}" for name, value in wanted.items() if settings.get(name) != value]
+    note("systemd: low-ports.conf can bind", f"it lacks {', '.join(missed)}" if missed else None)
 
 
 def valid(what, text):
