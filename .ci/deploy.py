@@ -173,6 +173,21 @@ def proxies(folder):
         yaml.safe_load((DEPLOY / "proxies" / name).read_text())
 
 
+def balancer():
+    """tests/it/proxies runs the first: what it holds there (no signature in the log, X-Forwarded-For replaced) counts
+    for the second too, as long as they differ only in TLS and in where the gateways are."""
+    own = re.compile(r"(bind|server|ssl-default-bind-options) |http-request set-header X-Forwarded-Proto ")
+
+    def lines(name):
+        text = (DEPLOY / name).read_text().split("\nresolvers ")[0]
+        found = [line.strip() for line in text.splitlines()]
+        return [line for line in found if line and not line.startswith("#") and not own.match(line)]
+
+    one, other = lines("proxies/haproxy.cfg"), lines("compose/haproxy.cfg")
+    apart = [f"{line!r}" for line in [*one, *other] if (line in one) != (line in other)]
+    note("deploy/compose/haproxy.cfg is deploy/proxies/haproxy.cfg", ", ".join(apart) or None)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -181,6 +196,7 @@ def main():
         helm()
         compose()
         proxies(folder)
+        balancer()
     if faults:
         sys.exit(f"{len(faults)} faults")
 
