@@ -39,7 +39,9 @@ def run(what, command, **more):
         text=True,
         **more,
     )
-    note(what, done.stdout.strip() if done.returncode else None)
+    # Some say nothing when they fail.
+    said = done.stdout.strip() or f"exit code {done.returncode}"
+    note(what, said if done.returncode else None)
 
 
 def systemd(folder):
@@ -133,6 +135,12 @@ def helm():
                 note(f"helm: {key} = {value} is refused")
 
 
+def ignored():
+    """Where the pages have people put secrets inside the tree."""
+    for place in ["deploy/compose/config/azure.key", ".env", "deploy/compose/.env"]:
+        run(f"git leaves {place} alone", ["git", "check-ignore", place])
+
+
 def compose():
     files = [pathlib.Path("docker-compose.yml"), *sorted((DEPLOY / "compose").glob("*.yml"))]
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -195,6 +203,7 @@ def main():
         kubernetes()
         helm()
         compose()
+        ignored()
         proxies(folder)
         balancer()
     if faults:
