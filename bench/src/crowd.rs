@@ -95,9 +95,9 @@ async fn large_puts(subject: &Subject, count: usize, bytes: u64) -> Outcome<u64>
     let mut open = JoinSet::new();
     for number in 0..count {
         let put = announced(subject, &format!("large-{number}"), 5 * GIB)?;
-        let (address, piece) = (subject.address, piece.clone());
+        let (at, piece) = (subject.at.clone(), piece.clone());
         open.spawn(async move {
-            let mut wire = Wire::connect(address).await?;
+            let mut wire = Wire::connect(&at).await?;
             wire.send(&put).await?;
             for _ in 0..bytes / PIECE_BYTES {
                 wire.write(&piece).await?;
@@ -116,7 +116,7 @@ async fn slow_puts(subject: &Subject, count: usize, bytes: u64) -> Outcome<u64> 
     let piece = vec![b'x'; usize::try_from(64 * KIB)?];
     let mut wires = Vec::new();
     for number in 0..count {
-        let mut wire = Wire::connect(subject.address).await?;
+        let mut wire = Wire::connect(&subject.at).await?;
         wire.send(&announced(subject, &format!("slow-{number}"), bytes)?).await?;
         wires.push(wire);
     }
@@ -140,8 +140,8 @@ async fn gets(subject: &Subject, program: &Program, count: usize, bytes: u64) ->
     let get = subject.object("GET", "object", Bytes::new(), Payload::Signed)?;
     let mut open = JoinSet::new();
     for _ in 0..count {
-        let (address, get) = (subject.address, get.clone());
-        open.spawn(async move { once(address, &get).await });
+        let (at, get) = (subject.at.clone(), get.clone());
+        open.spawn(async move { once(&at, &get).await });
     }
     let mut moved = 0;
     while let Some(answer) = open.join_next().await {
@@ -165,7 +165,7 @@ async fn slow_gets(
     let get = subject.object("GET", "object", Bytes::new(), Payload::Signed)?;
     let mut wires = Vec::new();
     for _ in 0..count {
-        let mut wire = Wire::connect(subject.address).await?;
+        let mut wire = Wire::connect(&subject.at).await?;
         wire.send(&get).await?;
         wires.push(wire);
     }
@@ -185,7 +185,7 @@ async fn idle(subject: &Subject, count: usize) -> Outcome<u64> {
     let head = subject.request("HEAD", "", Bytes::new(), Payload::Signed)?;
     let mut wires = Vec::new();
     for _ in 0..count {
-        let mut wire = Wire::connect(subject.address).await?;
+        let mut wire = Wire::connect(&subject.at).await?;
         wire.exchange(&head).await?;
         wires.push(wire);
     }
@@ -194,7 +194,7 @@ async fn idle(subject: &Subject, count: usize) -> Outcome<u64> {
 
 async fn put(subject: &Subject, key: &str, bytes: u64) -> Outcome {
     let piece = vec![b'x'; usize::try_from(PIECE_BYTES)?];
-    let mut wire = Wire::connect(subject.address).await?;
+    let mut wire = Wire::connect(&subject.at).await?;
     wire.send(&announced(subject, key, bytes)?).await?;
     for _ in 0..bytes / PIECE_BYTES {
         wire.write(&piece).await?;

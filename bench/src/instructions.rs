@@ -44,7 +44,7 @@ async fn count(workload: &Workload, requests: usize, start: Start<'_>) -> Outcom
     let counts = start.folder.join("callgrind.out");
     let mut subject = Subject::counted(start, &counts).await?;
     let prepared = workload.prepare(&subject, start.stub).await?;
-    load::run(subject.address, Arc::new(prepared), 1, Until::Sent(requests)).await?;
+    load::run(&subject.at, Arc::new(prepared), 1, Until::Sent(requests)).await?;
     let program = subject.program_mut().ok_or("no program")?;
     program.end()?;
     collected(&std::fs::read_to_string(start.folder.join("bluebucket.log"))?)

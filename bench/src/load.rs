@@ -1,6 +1,5 @@
 //! Load: so many connections that send one request after the other, and what it took.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::request::Request;
-use crate::wire::{Answer, Wire};
+use crate::wire::{Answer, At, Wire};
 
 /// No request of a benchmark takes longer.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -52,8 +51,8 @@ impl Taken {
 }
 
 /// One request on a connection of its own; its answer must be a success.
-pub(crate) async fn once(address: SocketAddr, request: &Request) -> Outcome<Answer> {
-    let mut wire = Wire::connect(address).await?;
+pub(crate) async fn once(at: &At, request: &Request) -> Outcome<Answer> {
+    let mut wire = Wire::connect(at).await?;
     checked(&mut wire, request).await
 }
 
@@ -74,14 +73,14 @@ async fn checked(wire: &mut Wire, request: &Request) -> Outcome<Answer> {
 
 /// Sends `requests` in turn over `connections`.
 pub(crate) async fn run(
-    address: SocketAddr,
+    at: &At,
     requests: Arc<Vec<Request>>,
     connections: usize,
     until: Until,
 ) -> Outcome<Taken> {
     let mut wires = Vec::with_capacity(connections);
     for _ in 0..connections {
-        wires.push(Wire::connect(address).await?);
+        wires.push(Wire::connect(at).await?);
     }
     let turn = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();

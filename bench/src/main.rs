@@ -63,6 +63,9 @@ struct Arguments {
     /// Counts instructions instead, with valgrind.
     #[arg(long)]
     instructions: bool,
+    /// Measures the gateway with TLS, too.
+    #[arg(long)]
+    tls: bool,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -124,6 +127,9 @@ async fn measure(arguments: &Arguments) -> Outcome {
     }
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
     subjects.push(Subject::stub(&stub).await?);
+    if arguments.tls {
+        subjects.push(Subject::with_tls(start).await?);
+    }
     for (name, at) in [
         ("versitygw", &programs.versitygw),
         ("s3proxy", &programs.s3proxy),

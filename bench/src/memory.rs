@@ -53,7 +53,7 @@ pub(crate) async fn measure(subject: &Subject) -> Outcome<Option<Held>> {
 
 async fn parts(subject: &Subject, program: &Program) -> Outcome<u64> {
     let create = subject.request("POST", "/held?uploads=", Bytes::new(), Payload::Signed)?;
-    let answer = once(subject.address, &create).await?;
+    let answer = once(&subject.at, &create).await?;
     let text = String::from_utf8_lossy(&answer.start).into_owned();
     let id = text.split("UploadId>").nth(1).and_then(|rest| rest.split('<').next());
     let id = id.ok_or("no UploadId")?;
@@ -63,8 +63,8 @@ async fn parts(subject: &Subject, program: &Program) -> Outcome<u64> {
     for number in 1..=PARTS {
         let target = format!("/held?partNumber={number}&uploadId={id}");
         let part = subject.request("PUT", &target, body.clone(), Payload::Unsigned)?;
-        let address = subject.address;
-        open.spawn(async move { once(address, &part).await });
+        let at = subject.at.clone();
+        open.spawn(async move { once(&at, &part).await });
     }
     while let Some(done) = open.join_next().await {
         done??;
@@ -74,14 +74,14 @@ async fn parts(subject: &Subject, program: &Program) -> Outcome<u64> {
 
 async fn slow_readers(subject: &Subject, program: &Program) -> Outcome<(u64, u64)> {
     let put = subject.object("PUT", "slow", noise(64 * MIB), Payload::Unsigned)?;
-    once(subject.address, &put).await?;
+    once(&subject.at, &put).await?;
     tokio::time::sleep(SETTLE).await;
     let before = program.memory()?.0;
     program.reset_peak()?;
     let get = subject.object("GET", "slow", Bytes::new(), Payload::Signed)?;
     let mut wires = Vec::new();
     for _ in 0..READERS {
-        let mut wire = Wire::connect(subject.address).await?;
+        let mut wire = Wire::connect(&subject.at).await?;
         wire.send(&get).await?;
         wires.push(wire);
     }
@@ -96,11 +96,11 @@ async fn slow_readers(subject: &Subject, program: &Program) -> Outcome<(u64, u64
 
 async fn idle_connections(subject: &Subject, program: &Program) -> Outcome<u64> {
     let head = subject.request("HEAD", "", Bytes::new(), Payload::Signed)?;
-    once(subject.address, &head).await?;
+    once(&subject.at, &head).await?;
     let before = program.memory()?.0;
     let mut wires = Vec::new();
     for _ in 0..IDLE {
-        let mut wire = Wire::connect(subject.address).await?;
+        let mut wire = Wire::connect(&subject.at).await?;
         wire.exchange(&head).await?;
         wires.push(wire);
         if wires.len() % COME == 0 {

@@ -11,6 +11,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
 
 use crate::Outcome;
 
@@ -20,6 +21,8 @@ pub(crate) const ACCESS_KEY: &str = "AKBENCH000000000";
 pub(crate) const SECRET_KEY: &str = "bench-secret-key-0000000000000000";
 /// Another user's, where a gateway has two.
 pub(crate) const GREEDY_ACCESS_KEY: &str = "AKBENCHGREEDY000";
+/// What stands behind the chunks.
+const TRAILER: &str = "x-amz-checksum-crc32";
 const REGION: &str = "us-east-1";
 
 /// What a signature says of the body.
@@ -29,6 +32,18 @@ pub(crate) enum Payload {
     Signed,
     /// Nothing, as SDKs do it over TLS.
     Unsigned,
+    /// Nothing, in chunks with a CRC32 behind them, as SDKs do it over TLS since 2025.
+    Trailer,
+}
+
+/// The body in one chunk, and its CRC32 as the trailer.
+fn with_trailer(body: &[u8]) -> Outcome<Bytes> {
+    let mut framed = format!("{:x}\r\n", body.len()).into_bytes();
+    framed.extend_from_slice(body);
+    let sum = u32::try_from(crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, body))?;
+    let sum = data_encoding::BASE64.encode(&sum.to_be_bytes());
+    framed.extend_from_slice(format!("\r\n0\r\n{TRAILER}:{sum}\r\n\r\n").as_bytes());
+    Ok(framed.into())
 }
 
 /// Who signs. The secret is the same.
@@ -85,9 +100,18 @@ impl Signer {
         let body_said = match payload {
             Payload::Signed => SignableBody::Bytes(&body),
             Payload::Unsigned => SignableBody::UnsignedPayload,
+            Payload::Trailer => SignableBody::StreamingUnsignedPayloadTrailer,
         };
-        let headers = [("host", self.host.as_str())];
-        let signable = SignableRequest::new(method, &url, headers.into_iter(), body_said)?;
+        let length = body.len().to_string();
+        let mut headers = vec![("host", self.host.as_str())];
+        if payload == Payload::Trailer {
+            headers.extend([
+                ("content-encoding", "aws-chunked"),
+                ("x-amz-decoded-content-length", &*length),
+                ("x-amz-trailer", TRAILER),
+            ]);
+        }
+        let signable = SignableRequest::new(method, &url, headers.iter().copied(), body_said)?;
         let key = self.identity.access_key();
         let identity = Credentials::new(key, SECRET_KEY, None, None, "bench").into();
         #[expect(clippy::disallowed_methods, reason = "a signature is of now")]
@@ -105,10 +129,11 @@ impl Signer {
             .build()?
             .into();
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
-        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.host);
-        for (name, value) in instructions.headers() {
+        let mut head = format!("{method} {target} HTTP/1.1\r\n");
+        for (name, value) in headers.iter().copied().chain(instructions.headers()) {
             write!(head, "{name}: {value}\r\n")?;
         }
+        let body = if payload == Payload::Trailer { with_trailer(&body)? } else { body };
         write!(head, "content-length: {}\r\n\r\n", body.len())?;
         Ok(Request { head: head.into(), body, is_head: method == "HEAD" })
     }

@@ -88,11 +88,13 @@ pub(crate) async fn table(start: Start<'_>, time: Duration) -> Outcome<String> {
     ];
     let subject = Subject::besieged(start, &limits).await?;
     let value = Bytes::from(vec![b'v'; 1024]);
-    load::once(subject.address, &subject.object("PUT", "k", value, Payload::Signed)?).await?;
+    load::once(&subject.at, &subject.object("PUT", "k", value, Payload::Signed)?).await?;
     start.stub.behave(|behaviour| behaviour.delay = BACKEND_DELAY);
     let mut crowd = Crowd::default();
     let mut rows = vec![("nobody".to_owned(), crowd.watch(&subject, time).await?)];
+    start.stub.behave(|behaviour| behaviour.delay = Duration::ZERO);
     crowd.idle(&subject).await?;
+    start.stub.behave(|behaviour| behaviour.delay = BACKEND_DELAY);
     let name = format!("{IDLE_CONNECTIONS} idle connections");
     rows.push((name, crowd.watch(&subject, time).await?));
     crowd.strangers(&subject).await?;
@@ -136,7 +138,7 @@ impl Crowd {
         let all = [&counts.done, &counts.shed, &counts.strangers];
         let before = all.map(|count| count.load(Ordering::Relaxed));
         let until = Until::Elapsed(time);
-        let taken = load::run(subject.address, get, CALLER_CONNECTIONS, until).await?;
+        let taken = load::run(&subject.at, get, CALLER_CONNECTIONS, until).await?;
         let seconds = taken.elapsed.as_secs_f64();
         let [done_before, shed_before, strangers_before] = before;
         let since =
@@ -157,7 +159,7 @@ impl Crowd {
     async fn idle(&mut self, subject: &Subject) -> Outcome {
         let head = subject.request("HEAD", "", Bytes::new(), Payload::Signed)?;
         while self.idle.len() < IDLE_CONNECTIONS {
-            let mut wire = Wire::connect(subject.address).await?;
+            let mut wire = Wire::connect(&subject.at).await?;
             wire.exchange(&head).await?;
             self.idle.push(wire);
         }
@@ -176,7 +178,7 @@ impl Crowd {
 
     /// One key that asks over ten times as many connections as it may have requests.
     async fn insatiable(&mut self, subject: &Subject) -> Outcome {
-        let signer = Signer::new(subject.address.to_string(), Identity::Greedy);
+        let signer = Signer::new(subject.at.to_string(), Identity::Greedy);
         let at = format!("/{}/k", subject.bucket);
         let get = signer.request("GET", &at, Bytes::new(), Payload::Signed)?;
         for _ in 0..IN_FLIGHT_PER_USER * 10 {
@@ -188,7 +190,7 @@ impl Crowd {
 
     async fn member(&self, subject: &Subject, request: &Request) -> Outcome<Member> {
         Ok(Member {
-            wire: Wire::connect(subject.address).await?,
+            wire: Wire::connect(&subject.at).await?,
             request: request.clone(),
             counts: Arc::clone(&self.counts),
             over: Arc::clone(&self.over),

@@ -5,10 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use strict_azure::StrictAzure;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::Outcome;
 use crate::load::once;
@@ -16,6 +18,7 @@ use crate::process::{Program, thread_cpu};
 use crate::request::{
     ACCESS_KEY, GREEDY_ACCESS_KEY, Identity, Payload, Request, SECRET_KEY, Signer, bare,
 };
+use crate::wire::At;
 
 /// How long a gateway may take to start; a Java machine needs some seconds.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -41,7 +44,7 @@ pub(crate) struct Subject {
     /// How the table calls it.
     pub(crate) name: &'static str,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub(crate) at: At,
     /// The bucket that it was given.
     pub(crate) bucket: String,
     /// From the start to the first answer.
@@ -61,13 +64,13 @@ impl Subject {
         let account = stub.account().to_owned();
         let subject = Self {
             name: "stub alone",
-            address: stub.address(),
+            at: At::new(stub.address(), None),
             bucket: "bench-stub".to_owned(),
             started_in: Duration::ZERO,
             kind: Kind::Stub { account },
         };
         let create = subject.bare("PUT", "?restype=container", "", Bytes::new());
-        once(subject.address, &create).await?;
+        once(&subject.at, &create).await?;
         Ok(subject)
     }
 
@@ -75,7 +78,7 @@ impl Subject {
     pub(crate) async fn gateway(name: &'static str, start: Start<'_>) -> Outcome<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let command = start.command(name, address)?;
-        Self::started(name, address, &command, start).await
+        Self::started(name, At::new(address, None), &command, start).await
     }
 
     /// Starts a gateway whose instructions valgrind counts.
@@ -87,7 +90,7 @@ impl Subject {
         command.arg(format!("--callgrind-out-file={}", counts.display()));
         command.arg(gateway.get_program()).args(gateway.get_args());
         command.envs(gateway.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Self::started("bluebucket", address, &command, start).await
+        Self::started("bluebucket", At::new(address, None), &command, start).await
     }
 
     /// Starts a gateway with these limits and a second user who may read.
@@ -108,21 +111,38 @@ impl Subject {
         command.arg("--config").arg(&file);
         command.env_remove("BLUEBUCKET_ACCESS_KEY_ID").env_remove("BLUEBUCKET_SECRET_ACCESS_KEY");
         command.envs(limits.iter().map(|(name, limit)| (name, limit.to_string())));
-        Self::started("bluebucket", address, &command, start).await
+        Self::started("bluebucket", At::new(address, None), &command, start).await
+    }
+
+    /// Starts a gateway that speaks TLS.
+    pub(crate) async fn with_tls(start: Start<'_>) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let own = rcgen::generate_simple_self_signed([address.ip().to_string()])?;
+        let (certificate, key) = (start.folder.join("tls.crt"), start.folder.join("tls.key"));
+        std::fs::write(&certificate, own.cert.pem())?;
+        std::fs::write(&key, own.signing_key.serialize_pem())?;
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        let mut command = start.bluebucket(address);
+        command.env("BLUEBUCKET_TLS_CERTIFICATE", &certificate).env("BLUEBUCKET_TLS_KEY", &key);
+        let mut trusted = RootCertStore::empty();
+        trusted.add(own.cert.der().clone())?;
+        let client = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let at = At::new(address, Some(Arc::new(client).into()));
+        Self::started("bluebucket-tls", at, &command, start).await
     }
 
     async fn started(
         name: &'static str,
-        address: SocketAddr,
+        at: At,
         command: &Command,
         start: Start<'_>,
     ) -> Outcome<Self> {
         let begun = Instant::now();
         let mut program =
             Program::start(command, start.cores, &start.folder.join(format!("{name}.log")))?;
-        let signer = Signer::new(address.to_string(), Identity::Usual);
+        let signer = Signer::new(at.to_string(), Identity::Usual);
         let list = signer.request("GET", "/", Bytes::new(), Payload::Signed)?;
-        while once(address, &list).await.is_err() {
+        while once(&at, &list).await.is_err() {
             if program.has_ended() || begun.elapsed() > START_MAX {
                 return Err(format!("{name} does not start: see its log").into());
             }
@@ -131,8 +151,8 @@ impl Subject {
         let started_in = begun.elapsed();
         let bucket = format!("bench-{name}");
         let create = signer.request("PUT", &format!("/{bucket}"), Bytes::new(), Payload::Signed)?;
-        once(address, &create).await?;
-        Ok(Self { name, address, bucket, started_in, kind: Kind::Gateway { program, signer } })
+        once(&at, &create).await?;
+        Ok(Self { name, at, bucket, started_in, kind: Kind::Gateway { program, signer } })
     }
 
     /// A request on the key `key`, S3's or Azure's.
@@ -165,6 +185,11 @@ impl Subject {
         }
     }
 
+    /// Whether it is neither ours nor the stub.
+    pub(crate) fn is_rival(&self) -> bool {
+        !self.is_stub() && !self.name.starts_with("bluebucket")
+    }
+
     /// Whether it is the stub, which does not speak S3.
     pub(crate) fn is_stub(&self) -> bool {
         matches!(self.kind, Kind::Stub { .. })
@@ -175,7 +200,7 @@ impl Subject {
             return bare(method, "", target, extra, body);
         };
         let target = format!("/{account}/{}{target}", self.bucket);
-        bare(method, &self.address.to_string(), &target, extra, body)
+        bare(method, &self.at.to_string(), &target, extra, body)
     }
 
     /// CPU time so far: of the gateway, or of the stub where that is what is measured.

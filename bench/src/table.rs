@@ -72,7 +72,7 @@ fn requests(cost: &Cost) -> f64 {
     float(u64::try_from(cost.taken.latencies.len()).unwrap_or(u64::MAX))
 }
 
-/// The table of costs. The first subject is ours, the second the stub, the others are rivals.
+/// The table of costs. The first subject is ours.
 pub(crate) fn costs(subjects: &[Subject], rows: &[Row]) -> Outcome<String> {
     let mut out = String::new();
     write!(out, "| CPU (rate; p50, p99 ms; Azure requests) |")?;
@@ -95,7 +95,8 @@ pub(crate) fn costs(subjects: &[Subject], rows: &[Row]) -> Outcome<String> {
             }
         }
         let ours = figures.first().copied().flatten();
-        let rivals = figures.iter().skip(2).flatten().map(|figures| figures.cpu);
+        let rivals = subjects.iter().zip(figures).filter(|(subject, _)| subject.is_rival());
+        let rivals = rivals.filter_map(|(_, figures)| Some(figures.as_ref()?.cpu));
         match (ours, rivals.min_by(f64::total_cmp)) {
             (Some(ours), Some(best)) => writeln!(out, " {:.2} |", best / ours.cpu)?,
             _ => writeln!(out, " – |")?,

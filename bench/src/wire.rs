@@ -1,11 +1,13 @@
 //! HTTP/1.1 with as little work as an honest answer allows: the head is parsed, the body is counted and
 //! thrown away.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::request::Request;
 
@@ -29,11 +31,46 @@ pub(crate) struct Answer {
     pub(crate) start: Vec<u8>,
 }
 
+/// Where somebody listens, and how to speak TLS there.
+#[derive(Clone)]
+pub(crate) struct At {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+impl At {
+    pub(crate) fn new(address: SocketAddr, tls: Option<TlsConnector>) -> Self {
+        Self { address, tls }
+    }
+}
+
+/// The address, as a Host header has it.
+impl fmt::Display for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(out)
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self}")
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
 /// One connection.
-#[derive(Debug)]
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Wire").finish_non_exhaustive()
+    }
 }
 
 enum Framing {
@@ -42,9 +79,13 @@ enum Framing {
 }
 
 impl Wire {
-    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub(crate) async fn connect(at: &At) -> io::Result<Self> {
+        let stream = TcpStream::connect(at.address).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &at.tls {
+            Some(tls) => Box::new(tls.connect(at.address.ip().into(), stream).await?),
+            None => Box::new(stream),
+        };
         Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES) })
     }
 

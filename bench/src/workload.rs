@@ -46,8 +46,8 @@ pub(crate) enum Kind {
 }
 
 /// All of them.
-pub(crate) const ALL: [Workload; 16] = {
-    use Payload::{Signed, Unsigned};
+pub(crate) const ALL: [Workload; 18] = {
+    use Payload::{Signed, Trailer, Unsigned};
     const fn row(name: &'static str, kind: Kind, connections: usize) -> Workload {
         Workload { name, kind, connections }
     }
@@ -64,6 +64,8 @@ pub(crate) const ALL: [Workload; 16] = {
         row("GET 1 KiB, 256 connections", Kind::Get { bytes: KIB }, 256),
         row("PUT 64 MiB, signed", Kind::Put { bytes: 64 * MIB, payload: Signed }, 1),
         row("PUT 64 MiB, unsigned", Kind::Put { bytes: 64 * MIB, payload: Unsigned }, 1),
+        row("PUT 64 MiB, trailer", Kind::Put { bytes: 64 * MIB, payload: Trailer }, 1),
+        row("PUT 1 GiB, unsigned", Kind::Put { bytes: 1024 * MIB, payload: Unsigned }, 1),
         row("GET 64 MiB", Kind::Get { bytes: 64 * MIB }, 1),
         row("GET 64 MiB, 8 connections", Kind::Get { bytes: 64 * MIB }, 8),
         row("GET 1 GiB", Kind::Get { bytes: 1024 * MIB }, 1),
@@ -104,11 +106,11 @@ impl Workload {
         let taken = match self.kind {
             Kind::Multipart => multipart(subject, time, self.connections).await?,
             Kind::Delete => {
-                load::run(subject.address, requests, self.connections, Until::AllSent).await?
+                load::run(&subject.at, requests, self.connections, Until::AllSent).await?
             }
             Kind::Put { .. } | Kind::Get { .. } | Kind::Head | Kind::List { .. } => {
                 let until = Until::Elapsed(time);
-                load::run(subject.address, requests, self.connections, until).await?
+                load::run(&subject.at, requests, self.connections, until).await?
             }
         };
         Ok(Cost { taken, cpu: subject.cpu()?.saturating_sub(cpu), azure: stub.requests() - azure })
@@ -138,7 +140,7 @@ impl Workload {
                     let seed = strict_azure::Seed::length(length);
                     stub.seed(&subject.bucket, [(key(bytes, 0).as_str(), seed)])?;
                 } else {
-                    load::run(subject.address, Arc::new(puts), 8, Until::AllSent).await?;
+                    load::run(&subject.at, Arc::new(puts), 8, Until::AllSent).await?;
                 }
                 each(keys, |n| subject.object("GET", &key(bytes, n), Bytes::new(), Payload::Signed))
             }
@@ -151,7 +153,7 @@ impl Workload {
                 let puts = each(4 * PAGE, |n| {
                     subject.object("PUT", &name(n), noise(KIB), Payload::Unsigned)
                 })?;
-                load::run(subject.address, Arc::new(puts), 16, Until::AllSent).await?;
+                load::run(&subject.at, Arc::new(puts), 16, Until::AllSent).await?;
                 each(4 * PAGE, |n| {
                     subject.object("DELETE", &name(n), Bytes::new(), Payload::Signed)
                 })
@@ -164,7 +166,7 @@ impl Workload {
 
 async fn put_small(subject: &Subject) -> Outcome {
     let puts = each(KEYS, |n| subject.object("PUT", &key(KIB, n), noise(KIB), Payload::Unsigned))?;
-    load::run(subject.address, Arc::new(puts), 16, Until::AllSent).await?;
+    load::run(&subject.at, Arc::new(puts), 16, Until::AllSent).await?;
     Ok(())
 }
 
@@ -178,7 +180,7 @@ async fn listing(subject: &Subject, delimiter: bool) -> Outcome<Vec<Request>> {
     let puts = each(PAGE + 10, |n| {
         subject.object("PUT", &name(n), Bytes::from_static(b"x"), Payload::Unsigned)
     })?;
-    load::run(subject.address, Arc::new(puts), 16, Until::AllSent).await?;
+    load::run(&subject.at, Arc::new(puts), 16, Until::AllSent).await?;
     let target = match (subject.is_stub(), delimiter) {
         (true, false) => format!("?comp=list&maxresults=1000&prefix={folder}%2F&restype=container"),
         (true, true) => {
@@ -212,7 +214,7 @@ async fn multipart(subject: &Subject, time: Duration, connections: usize) -> Out
 
 async fn upload(subject: &Subject, body: &Bytes, connections: usize) -> Outcome {
     let create = subject.request("POST", "/large?uploads=", Bytes::new(), Payload::Signed)?;
-    let answer = once(subject.address, &create).await?;
+    let answer = once(&subject.at, &create).await?;
     let text = String::from_utf8_lossy(&answer.start).into_owned();
     let id = between(&text, "<UploadId>", "</UploadId>").ok_or("no UploadId")?;
     let parts = each(PARTS, |n| {
@@ -227,7 +229,7 @@ async fn upload(subject: &Subject, body: &Bytes, connections: usize) -> Outcome 
     list += "</CompleteMultipartUpload>";
     let target = format!("/large?uploadId={id}");
     let complete = subject.request("POST", &target, list.into(), Payload::Signed)?;
-    let answer = once(subject.address, &complete).await?;
+    let answer = once(&subject.at, &complete).await?;
     let text = String::from_utf8_lossy(&answer.start);
     if text.contains("<Error>") { Err(text.into_owned().into()) } else { Ok(()) }
 }
@@ -246,9 +248,9 @@ async fn send_parts(
         {
             etags.push(done??);
         }
-        let address = subject.address;
+        let at = subject.at.clone();
         open.spawn(async move {
-            let answer = once(address, &part).await?;
+            let answer = once(&at, &part).await?;
             Outcome::Ok((number, answer.etag.unwrap_or_default()))
         });
     }
@@ -278,7 +280,7 @@ async fn blocks(subject: &Subject, body: &Bytes, connections: usize) -> Outcome 
     }
     list += "</BlockList>";
     let commit = subject.request("PUT", "/large?comp=blocklist", list.into(), Payload::Signed)?;
-    once(subject.address, &commit).await?;
+    once(&subject.at, &commit).await?;
     Ok(())
 }
 

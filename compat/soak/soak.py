@@ -63,7 +63,7 @@ class Soak:
             turn += 1
             script = fleet.ROOT / "compat/clients" / name / "run"
             begun = time.monotonic()
-            environment = {**os.environ, "LARGE_BYTES": str(24 << 20)}
+            environment = {**os.environ, "LARGE_BYTES": str(24 << 20), "CACHE_TTL": "5"}
             run = subprocess.Popen(
                 [script, self.endpoint, *KEYS],
                 env=environment,

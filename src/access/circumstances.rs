@@ -1,6 +1,7 @@
 //! How somebody asks: what the conditions of a policy may look at.
 
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use time::OffsetDateTime;
@@ -51,11 +52,27 @@ impl Door {
     }
 }
 
-/// All that conditions may look at, by the names of their keys in lower case.
+/// All that conditions may look at. It is looked at where a policy asks, which is seldom: until then nothing
+/// of it is put into words.
 #[derive(Clone, Debug, Default)]
 pub struct Circumstances {
-    values: Vec<(&'static str, String)>,
-    request_tags: Vec<(String, String)>,
+    of: Option<Asking>,
+    /// The prefix that is listed, where that is not the parameter.
+    prefix: Option<String>,
+    /// The tags that a document brings, where they are not in a header.
+    tags: Option<Vec<(String, String)>>,
+    values: OnceLock<Vec<(&'static str, String)>>,
+    request_tags: OnceLock<Vec<(String, String)>>,
+}
+
+/// A request, as far as conditions may look at it.
+#[derive(Clone, Debug)]
+struct Asking {
+    headers: Arc<HeaderMap>,
+    query: Query,
+    connection: Connection,
+    signature: Option<Signature>,
+    now: OffsetDateTime,
 }
 
 /// Headers that are keys, and the keys.
@@ -86,12 +103,55 @@ const PARAMETERS: &[(&str, &str)] = &[
 impl Circumstances {
     /// Those of a request.
     pub fn read(
-        headers: &HeaderMap,
+        headers: Arc<HeaderMap>,
         query: &Query,
         connection: Connection,
         signature: Option<Signature>,
         now: OffsetDateTime,
     ) -> Self {
+        let of = Asking { headers, query: query.clone(), connection, signature, now };
+        Self { of: Some(of), ..Self::default() }
+    }
+
+    /// The same of a request whose document names these tags.
+    #[must_use]
+    pub fn with_tags(self, request_tags: Vec<(String, String)>) -> Self {
+        Self { tags: Some(request_tags), request_tags: OnceLock::new(), ..self }
+    }
+
+    /// The same of a request for the keys that begin so.
+    pub(super) fn listing(&self, prefix: &str) -> Self {
+        Self { prefix: Some(prefix.to_owned()), values: OnceLock::new(), ..self.clone() }
+    }
+
+    /// The values of a key, whose name is in lower case.
+    pub(super) fn get<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.values.get_or_init(|| self.values());
+        values.iter().filter(move |(known, _)| *known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The tags that the request brings.
+    pub(super) fn request_tags(&self) -> &[(String, String)] {
+        self.request_tags.get_or_init(|| {
+            let tags = || self.of.as_ref().map(|of| header_tags(&of.headers)).unwrap_or_default();
+            self.tags.clone().unwrap_or_else(tags)
+        })
+    }
+
+    /// All that is known, by the names of the keys in lower case.
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let mut values = self.of.as_ref().map(Asking::values).unwrap_or_default();
+        if let Some(prefix) = &self.prefix {
+            values.retain(|(key, _)| *key != "s3:prefix");
+            values.push(("s3:prefix", prefix.clone()));
+        }
+        values
+    }
+}
+
+impl Asking {
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let Self { headers, query, connection, signature, now } = self;
         let mut values = Vec::with_capacity(12);
         for (header, key) in HEADERS {
             for value in headers.get_all(*header) {
@@ -109,38 +169,18 @@ impl Circumstances {
         values.extend(now.format(&Rfc3339).ok().map(|now| ("aws:currenttime", now)));
         if let Some(Signature { door, algorithm, signed_at }) = signature {
             values.push(("s3:authtype", door.name().to_owned()));
-            values.push(("s3:signatureversion", algorithm.to_owned()));
-            let age = signed_at.map(|signed_at| (now - signed_at).whole_milliseconds().max(0));
+            values.push(("s3:signatureversion", (*algorithm).to_owned()));
+            let age = signed_at.map(|signed_at| (*now - signed_at).whole_milliseconds().max(0));
             values.extend(age.map(|age| ("s3:signatureage", age.to_string())));
         }
-        let request_tags = headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
-        let request_tags = request_tags.map(read_tags).unwrap_or_default();
-        Self { values, request_tags }
+        values
     }
+}
 
-    /// The same of a request whose document names these tags.
-    #[must_use]
-    pub fn with_tags(self, request_tags: Vec<(String, String)>) -> Self {
-        Self { request_tags, ..self }
-    }
-
-    /// The same of a request for the keys that begin so.
-    pub(super) fn listing(&self, prefix: &str) -> Self {
-        let mut other = self.clone();
-        other.values.retain(|(key, _)| *key != "s3:prefix");
-        other.values.push(("s3:prefix", prefix.to_owned()));
-        other
-    }
-
-    /// The values of a key, whose name is in lower case.
-    pub(super) fn get<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.values.iter().filter(move |(known, _)| *known == key).map(|(_, value)| value.as_str())
-    }
-
-    /// The tags that the request brings.
-    pub(super) fn request_tags(&self) -> &[(String, String)] {
-        &self.request_tags
-    }
+/// `x-amz-tagging`.
+fn header_tags(headers: &HeaderMap) -> Vec<(String, String)> {
+    let tags = headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
+    tags.map(read_tags).unwrap_or_default()
 }
 
 /// Every key that is a header, a parameter, or comes with the connection.
@@ -197,7 +237,13 @@ mod tests {
         let signed_at = Some(datetime!(2026-11-22 06:00:00 UTC));
         let algorithm = "AWS4-HMAC-SHA256";
         let signature = Some(Signature { door: Door::Query, algorithm, signed_at });
-        Circumstances::read(&headers, &Query::parse(query).unwrap(), connection, signature, now)
+        Circumstances::read(
+            headers.into(),
+            &Query::parse(query).unwrap(),
+            connection,
+            signature,
+            now,
+        )
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl Idle {
         mut incoming: Incoming,
         limit: usize,
     ) -> Result<Bytes, BlobError> {
-        let mut all = BytesMut::new();
+        let announced =
+            incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let mut all = BytesMut::with_capacity(announced.unwrap_or_default().min(limit));
         loop {
             let frame = std::future::poll_fn(|context| self.poll_frame(&mut incoming, context));
             let Some(frame) = frame.await else { return Ok(all.freeze()) };

@@ -13,6 +13,9 @@ use super::names::{BlobPath, ContainerName};
 use super::source::Source;
 use super::{encoding, headers, properties};
 
+/// As many headers as most calls have with what an attempt adds: room for them is made at once.
+const HEADERS: usize = 16;
+
 /// A call as its operation describes it. Version, date, request id and authorisation come with each
 /// attempt.
 pub(super) struct Call {
@@ -49,7 +52,7 @@ impl Call {
             path: "/".to_owned(),
             on_blob: false,
             query: Vec::new(),
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(HEADERS),
             content: Content::empty(),
             effect,
             source: None,

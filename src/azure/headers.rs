@@ -24,21 +24,35 @@ pub(super) fn number(from: &HeaderMap, name: &str) -> Option<u64> {
 }
 
 pub(super) fn etag(from: &HeaderMap) -> Result<AzureETag, BlobError> {
-    text(from, "etag").map(AzureETag::new).ok_or_else(|| BlobError::broken("no ETag in the answer"))
+    text(from, "etag").map(AzureETag::new).ok_or_else(no_etag)
+}
+
+pub(super) fn no_etag() -> BlobError {
+    BlobError::broken("no ETag in the answer")
 }
 
 pub(super) fn last_modified(from: &HeaderMap) -> Result<OffsetDateTime, BlobError> {
-    text(from, "last-modified")
-        .and_then(dates::parse)
-        .ok_or_else(|| BlobError::broken("no Last-Modified in the answer"))
+    text(from, "last-modified").and_then(dates::parse).ok_or_else(no_last_modified)
+}
+
+pub(super) fn no_last_modified() -> BlobError {
+    BlobError::broken("no Last-Modified in the answer")
 }
 
 pub(super) fn metadata(from: &HeaderMap) -> Metadata {
-    let entry = |(name, value): (&HeaderName, &HeaderValue)| {
-        let name = name.as_str().strip_prefix(METADATA_PREFIX)?;
-        Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-    };
-    from.iter().filter_map(entry).collect()
+    let mut metadata = Metadata::new();
+    for (name, value) in from {
+        add_metadata(&mut metadata, name.as_str(), value);
+    }
+    metadata
+}
+
+/// Adds what a header says, if that is metadata.
+pub(super) fn add_metadata(metadata: &mut Metadata, name: &str, value: &HeaderValue) {
+    if let Some(name) = name.strip_prefix(METADATA_PREFIX) {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        metadata.insert(name.to_owned(), value);
+    }
 }
 
 /// `bytes first-last/total` as three numbers.

@@ -3,9 +3,9 @@
 use http::Method;
 
 use super::call::{Call, Effect};
-use super::documents;
 use super::error::BlobError;
 use super::names::ContainerName;
+use super::page::ListingPage;
 use super::properties::Properties;
 use super::store::BlobStore;
 
@@ -103,6 +103,15 @@ impl BlobStore {
         container: &ContainerName,
         which: &ListBlobs,
     ) -> Result<BlobPage, BlobError> {
+        self.list_page(container, which).await?.entries()
+    }
+
+    /// The same as it came, for those who keep little of it.
+    pub async fn list_page(
+        &self,
+        container: &ContainerName,
+        which: &ListBlobs,
+    ) -> Result<ListingPage, BlobError> {
         let mut call = Call::on_container("ListBlobs", Method::GET, container, Effect::None);
         call.query("comp", "list");
         call.query_some("prefix", which.prefix.as_deref());
@@ -113,6 +122,6 @@ impl BlobStore {
             call.query("maxresults", which.max_results.to_string());
         }
         call.query_some("include", which.include.text().as_deref());
-        documents::read_blobs(self.document(call).await?.body())
+        Ok(ListingPage::new(self.document(call).await?.into_body()))
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use time::OffsetDateTime;
 
 use super::error::BlobError;
-use super::headers;
 use super::names::AzureETag;
+use super::{dates, headers};
 
 /// Names and values that a blob or container carries. Azure's names are C# identifiers and compared
 /// without case; they are lower-case here. Values are ASCII.
@@ -106,33 +106,66 @@ pub struct Properties {
 
 impl Properties {
     /// From the headers of Get Blob (`ranged`: the answer was 206) or Get Blob Properties.
+    ///
+    /// They are gone through once: there are more of them that say something than that do not.
     pub(super) fn from_headers(
         from: &HeaderMap,
         length: u64,
         ranged: bool,
     ) -> Result<Self, BlobError> {
-        let md5 = headers::text(from, "x-ms-blob-content-md5").or_else(|| {
-            // With a range this would be the digest of the range.
-            (!ranged).then(|| headers::text(from, "content-md5")).flatten()
-        });
+        let (mut etag, mut last_modified) = (None, None);
+        let (mut blob_md5, mut content_md5) = (None, None);
+        let mut of = BlobHeaders::default();
+        let mut metadata = Metadata::new();
+        let (mut kind, mut tier) = (BlobKind::Block, None);
+        let (mut archive_status, mut leased) = (None, false);
+        for (name, value) in from {
+            // Of several values of one name, the first counts.
+            match name.as_str() {
+                "etag" => etag = etag.or_else(|| value.to_str().ok().map(AzureETag::new)),
+                "last-modified" => {
+                    last_modified =
+                        last_modified.or_else(|| value.to_str().ok().and_then(dates::parse));
+                }
+                "content-type" => first(&mut of.content_type, value),
+                "content-encoding" => first(&mut of.content_encoding, value),
+                "content-language" => first(&mut of.content_language, value),
+                "content-disposition" => first(&mut of.content_disposition, value),
+                "cache-control" => first(&mut of.cache_control, value),
+                "content-md5" => content_md5 = content_md5.or_else(|| md5_of(value)),
+                "x-ms-blob-content-md5" => blob_md5 = blob_md5.or_else(|| md5_of(value)),
+                "x-ms-blob-type" => kind = value.to_str().map_or(kind, kind_of),
+                "x-ms-access-tier" => tier = value.to_str().ok().map(Tier::parse),
+                "x-ms-archive-status" => first(&mut archive_status, value),
+                "x-ms-lease-status" => leased = value.as_bytes() == b"locked",
+                other => headers::add_metadata(&mut metadata, other, value),
+            }
+        }
+        // With a range it would be the digest of the range.
+        let content_md5 = content_md5.filter(|_| !ranged);
         Ok(Self {
-            etag: headers::etag(from)?,
-            last_modified: headers::last_modified(from)?,
+            etag: etag.ok_or_else(headers::no_etag)?,
+            last_modified: last_modified.ok_or_else(headers::no_last_modified)?,
             content_length: length,
-            headers: BlobHeaders {
-                content_type: headers::owned(from, "content-type"),
-                content_encoding: headers::owned(from, "content-encoding"),
-                content_language: headers::owned(from, "content-language"),
-                content_disposition: headers::owned(from, "content-disposition"),
-                cache_control: headers::owned(from, "cache-control"),
-                content_md5: md5.and_then(md5_from_base64),
-            },
-            metadata: headers::metadata(from),
-            kind: headers::text(from, "x-ms-blob-type").map_or(BlobKind::Block, kind_of),
-            tier: headers::text(from, "x-ms-access-tier").map(Tier::parse),
-            archive_status: headers::owned(from, "x-ms-archive-status"),
-            leased: headers::text(from, "x-ms-lease-status") == Some("locked"),
+            headers: BlobHeaders { content_md5: blob_md5.or(content_md5), ..of },
+            metadata,
+            kind,
+            tier,
+            archive_status,
+            leased,
         })
+    }
+}
+
+fn md5_of(value: &HeaderValue) -> Option<[u8; 16]> {
+    value.to_str().ok().and_then(md5_from_base64)
+}
+
+/// Keeps a value, if there is none yet. What is no ASCII comes from other tools; it is kept as well as text
+/// can.
+fn first(kept: &mut Option<String>, value: &HeaderValue) {
+    if kept.is_none() {
+        *kept = Some(String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
 }
 
@@ -166,7 +199,11 @@ pub(super) fn kind_of(text: &str) -> BlobKind {
 }
 
 pub(super) fn md5_from_base64(text: &str) -> Option<[u8; 16]> {
-    BASE64.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok())
+    // Three bytes of room for each four characters; more are of no MD5.
+    let mut bytes = [0; 18];
+    let room = bytes.get_mut(..BASE64.decode_len(text.len()).ok()?)?;
+    let length = BASE64.decode_mut(text.as_bytes(), room).ok()?;
+    bytes.get(..length)?.try_into().ok()
 }
 
 /// CRC64 as Azure writes it: base64 of the number's bytes, the least first.

@@ -4,10 +4,26 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method, header};
 
 use super::collation;
 use super::credential::AccountKey;
+
+/// The headers that have lines of their own.
+static STANDARD: [Option<HeaderName>; 11] = [
+    Some(header::CONTENT_ENCODING),
+    Some(header::CONTENT_LANGUAGE),
+    Some(header::CONTENT_LENGTH),
+    Some(HeaderName::from_static("content-md5")),
+    Some(header::CONTENT_TYPE),
+    // The date is in `x-ms-date`, so this line stays empty.
+    None,
+    Some(header::IF_MODIFIED_SINCE),
+    Some(header::IF_MATCH),
+    Some(header::IF_NONE_MATCH),
+    Some(header::IF_UNMODIFIED_SINCE),
+    Some(header::RANGE),
+];
 
 /// A request as it will be sent.
 pub(super) struct ToSign<'a> {
@@ -30,23 +46,11 @@ impl ToSign<'_> {
         let mut text = String::with_capacity(512);
         text.push_str(self.method.as_str());
         text.push('\n');
-        for name in [
-            "content-encoding",
-            "content-language",
-            "content-length",
-            "content-md5",
-            "content-type",
-            // The date is in `x-ms-date`, so this line stays empty.
-            "",
-            "if-modified-since",
-            "if-match",
-            "if-none-match",
-            "if-unmodified-since",
-            "range",
-        ] {
-            let value = self.header(name);
+        for name in &STANDARD {
+            let value = name.as_ref().map_or("", |name| self.header(name));
             // A length of zero is an empty line since version 2015-02-21.
-            text.push_str(if name == "content-length" && value == "0" { "" } else { value });
+            let is_no_length = value == "0" && *name == Some(header::CONTENT_LENGTH);
+            text.push_str(if is_no_length { "" } else { value });
             text.push('\n');
         }
         self.add_headers(&mut text);
@@ -54,7 +58,7 @@ impl ToSign<'_> {
         text
     }
 
-    fn header(&self, name: &str) -> &str {
+    fn header(&self, name: &HeaderName) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 

@@ -1,5 +1,6 @@
 //! Connections: TCP and TLS under one deadline, HTTP/1.1, kept a while. No redirect is followed.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -24,7 +25,8 @@ use super::store::SetupError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Blobs of other tools may have hundreds of metadata, each a header; hyper's own limit is 100.
+/// Blobs of other tools may have hundreds of metadata, each a header. hyper has room for 100 at hand, which
+/// costs nothing, and room for more costs every answer a twentieth of what a small request takes.
 const HEADERS_MAX: usize = 1024;
 
 /// What hyper buffers of an answer, in bytes: for a client that takes none, that is what lies here. The
@@ -34,8 +36,33 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
 
+/// The clients of a store, each with connections of its own.
+pub(super) struct Clients {
+    /// For all that is asked first.
+    pub(super) usual: HttpClient,
+    /// For what was answered with more headers than the other takes.
+    pub(super) roomy: HttpClient,
+}
+
+/// Those of a store.
+pub(super) fn clients(settings: &WireSettings) -> Result<Clients, SetupError> {
+    let connector = connector(settings)?;
+    let roomy = builder(settings).http1_max_headers(HEADERS_MAX).build(connector.clone());
+    Ok(Clients { usual: builder(settings).build(connector), roomy })
+}
+
 /// A client with its own connections.
 pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> {
+    Ok(builder(settings).build(connector(settings)?))
+}
+
+/// Was the head of an answer longer than the client takes?
+pub(super) fn is_too_large(error: &legacy::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_parse_too_large)
+}
+
+fn connector(settings: &WireSettings) -> Result<Connector, SetupError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -45,15 +72,18 @@ pub(super) fn client(settings: &WireSettings) -> Result<HttpClient, SetupError> 
         .https_or_http()
         .enable_http1()
         .wrap_connector(Proxied::new(http, settings.proxy.as_ref()));
-    let connector = Connector { https, deadline: settings.connect_deadline };
-    Ok(Client::builder(TokioExecutor::new())
+    Ok(Connector { https, deadline: settings.connect_deadline })
+}
+
+fn builder(settings: &WireSettings) -> legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
-        .http1_max_headers(HEADERS_MAX)
         .http1_max_buf_size(BUFFER_BYTES_MAX)
         .pool_idle_timeout(settings.pool_idle)
-        .pool_max_idle_per_host(settings.pool_size)
-        .build(connector))
+        .pool_max_idle_per_host(settings.pool_size);
+    builder
 }
 
 /// What a client of ours trusts: the system's certificates, and those of `ca_file`.

@@ -24,7 +24,7 @@ use super::error::{BlobError, Kind};
 use super::signer::ToSign;
 use super::store::BlobStore;
 use super::tally::Attempt;
-use super::{API_VERSION, dates, encoding, headers, retry, tally};
+use super::{API_VERSION, dates, encoding, headers, retry, tally, transport};
 
 /// An answer without use is read so far that its connection can be used again.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -157,12 +157,22 @@ impl BlobStore {
         &self,
         call: &Call,
         request: Request<Sending>,
-        progress: &Progress,
+        progress: &Arc<Progress>,
     ) -> Result<Response<Incoming>, BlobError> {
         let limit = self.answer_limit(call);
+        let clients = &self.shared.clients;
+        let answered = async {
+            match clients.usual.request(request).await {
+                Err(error) if call.effect == Effect::None && transport::is_too_large(&error) => {
+                    let again = self.request(call, Arc::clone(progress)).await?;
+                    clients.roomy.request(again).await.map_err(lost)
+                }
+                answer => answer.map_err(lost),
+            }
+        };
         tokio::select! {
             biased;
-            answer = self.shared.client.request(request) => answer.map_err(lost),
+            answer = answered => answer,
             () = progress.stalled(limit) => Err(BlobError::unreachable("no answer in time", true)),
         }
     }

@@ -9,8 +9,12 @@ use time::OffsetDateTime;
 pub const RANDOM_BYTES: usize = 12;
 const TIME_BYTES: usize = 8;
 const BYTES: usize = TIME_BYTES + RANDOM_BYTES;
+/// Of a second.
+const NANOSECONDS: u64 = 1_000_000_000;
 /// All of them in base32.
 const TEXT_BYTES: usize = 32;
+/// Digits that stand for 60 of the 64 bits of the time; the next has the last four, and a random one.
+const WHOLE_DIGITS: usize = 12;
 
 /// The id of a write: 32 lower-case letters and digits, whose order is that of time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +38,8 @@ impl CommitId {
     /// Takes `text` if it is an id.
     pub fn parse(text: &str) -> Option<Self> {
         let text: [u8; TEXT_BYTES] = text.as_bytes().try_into().ok()?;
-        let upper = text.iter().any(u8::is_ascii_uppercase);
-        (!upper && bytes_of(text).is_some()).then_some(Self(text))
+        // Each stands for five bits, and there are no bits left over: so all texts of these are ids.
+        text.iter().all(|byte| digit(*byte).is_some()).then_some(Self(text))
     }
 
     /// The id as text.
@@ -45,18 +49,25 @@ impl CommitId {
 
     /// When the write was.
     pub fn time(&self) -> OffsetDateTime {
-        let bytes = bytes_of(self.0).unwrap_or_default();
-        let bytes = bytes.first_chunk::<TIME_BYTES>().copied().unwrap_or_default();
-        let nanoseconds = i128::from(u64::from_be_bytes(bytes));
-        OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        let mut digits = self.0.iter().filter_map(|byte| digit(*byte)).map(u64::from);
+        let most = digits.by_ref().take(WHOLE_DIGITS).fold(0, |bits, digit| bits << 5 | digit);
+        let nanoseconds = most << 4 | digits.next().unwrap_or_default() >> 1;
+        // Not by `from_unix_timestamp_nanos`, which divides numbers of 128 bits.
+        let second =
+            i64::try_from(nanoseconds / NANOSECONDS).map(OffsetDateTime::from_unix_timestamp);
+        let within = u32::try_from(nanoseconds % NANOSECONDS).unwrap_or_default();
+        let at = second.ok().and_then(Result::ok).and_then(|at| at.replace_nanosecond(within).ok());
+        at.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
-fn bytes_of(mut text: [u8; TEXT_BYTES]) -> Option<[u8; BYTES]> {
-    text.make_ascii_uppercase();
-    let mut bytes = [0; BYTES];
-    BASE32HEX_NOPAD.decode_mut(&text, &mut bytes).ok()?;
-    Some(bytes)
+/// The number that a digit of base32 stands for.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'v' => Some(byte - b'a' + 10),
+        _ => None,
+    }
 }
 
 impl fmt::Debug for CommitId {

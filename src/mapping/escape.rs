@@ -12,6 +12,8 @@
 //! - of a segment `.` or `..` the slash behind it is escaped, not the dot: the dot's stem would put
 //!   `./x` before `.!`.
 
+use std::borrow::Cow;
+
 /// What follows the stem in an escape.
 pub(super) const MARK: char = '\u{FFFD}';
 
@@ -76,24 +78,28 @@ fn is_plain(text: &str) -> bool {
     // Without an early end, so that many bytes are looked at in one step.
     text.bytes().fold(true, |all, byte| all & plain(byte))
         && !text.ends_with('.')
-        && memchr::memmem::find(text.as_bytes(), b"./").is_none()
+        && !memchr::memchr_iter(b'.', text.as_bytes())
+            .any(|dot| text.as_bytes().get(dot + 1) == Some(&b'/'))
 }
 
 /// The key whose name is `name`; nothing if no key has it.
-pub(super) fn key_of(name: &str) -> Option<String> {
+pub(super) fn key_of(name: &str) -> Option<Cow<'_, str>> {
     if is_plain(name) {
-        return Some(name.to_owned());
+        return Some(Cow::Borrowed(name));
     }
     let key = unescape(name)?;
     // A name that an Azure tool made up may look like an escape and be none: two names must not
     // become one key.
-    (close(&key).as_deref() == Ok(name)).then_some(key)
+    (close(&key).as_deref() == Ok(name)).then_some(Cow::Owned(key))
 }
 
 /// The beginning of keys whose names begin with `start`; nothing if there is none.
-pub(super) fn prefix_of(start: &str) -> Option<String> {
+pub(super) fn prefix_of(start: &str) -> Option<Cow<'_, str>> {
+    if is_plain(start) {
+        return Some(Cow::Borrowed(start));
+    }
     let prefix = unescape(start)?;
-    (open(&prefix).as_deref() == Ok(start)).then_some(prefix)
+    (open(&prefix).as_deref() == Ok(start)).then_some(Cow::Owned(prefix))
 }
 
 /// May `character` stand in a name, escaped or raw?

@@ -29,17 +29,17 @@ const ACL_BYTES_MAX: usize = 1500;
 /// Rows that may lie in a record of their own.
 const MOVABLE: [&str; 2] = [ACL, TAGS];
 
-const COMMIT: &str = "bluebucketcommit";
-const LENGTH: &str = "bluebucketlength";
-const OWNER: &str = "bluebucketowner";
+pub(super) const COMMIT: &str = "bluebucketcommit";
+pub(super) const LENGTH: &str = "bluebucketlength";
+pub(super) const OWNER: &str = "bluebucketowner";
 const ACL: &str = "bluebucketacl";
 const TAGS: &str = "bluebuckettags";
 const ANNEX: &str = "bluebucketannex";
-const ETAG: &str = "bluebucketetag";
-const CHECKSUM: &str = "bluebucketchecksum";
+pub(super) const ETAG: &str = "bluebucketetag";
+pub(super) const CHECKSUM: &str = "bluebucketchecksum";
 const PARTS: &str = "bluebucketparts";
 const EXPIRES: &str = "bluebucketexpires";
-const CLASS: &str = "bluebucketclass";
+pub(super) const CLASS: &str = "bluebucketclass";
 const REDIRECT: &str = "bluebucketredirect";
 
 /// What one write of an object says of it.
@@ -126,8 +126,7 @@ impl ObjectFacts {
     pub fn read(properties: &azure::Properties) -> Self {
         let metadata = &properties.metadata;
         let field = |name: &str| metadata.get(name).map(String::as_str);
-        let text =
-            |name: &str| field(name).and_then(|value| String::from_utf8(decode_value(value)).ok());
+        let text = |name: &str| field(name).and_then(read_text);
         // A write says the length that it had; without one, or with another, nothing counts.
         let length = field(LENGTH).and_then(|length| length.parse::<u64>().ok());
         let fresh = |name: &str| field(name).filter(|_| length == Some(properties.content_length));
@@ -302,7 +301,12 @@ pub fn etag_of(facts: &ObjectFacts, properties: &azure::Properties) -> String {
     if let Some(md5) = properties.headers.content_md5 {
         return HEXLOWER.encode(&md5);
     }
-    let derived = Md5::digest(properties.etag.as_str().as_bytes());
+    derived_etag(&properties.etag)
+}
+
+/// An S3 ETag of what has none of its own.
+pub(super) fn derived_etag(etag: &azure::AzureETag) -> String {
+    let derived = Md5::digest(etag.as_str().as_bytes());
     format!("{}-1", HEXLOWER.encode(&derived))
 }
 
@@ -327,11 +331,16 @@ impl fmt::Display for PartTable {
     }
 }
 
+/// A text that may have had to be encoded.
+pub(super) fn read_text(value: &str) -> Option<String> {
+    String::from_utf8(decode_value(value)).ok()
+}
+
 fn read_tags(text: &str) -> Option<Tags> {
     Tags::parse(text, Limit::Object).ok()
 }
 
-fn read_checksum(text: &str) -> Option<ObjectChecksum> {
+pub(super) fn read_checksum(text: &str) -> Option<ObjectChecksum> {
     let mut words = text.split(' ');
     let algorithm = ChecksumAlgorithm::parse(words.next()?)?;
     let (kind, value) = (words.next()?, words.next()?);

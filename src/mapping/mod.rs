@@ -9,6 +9,7 @@
 //! | version id | the commit id of the write | `commit_id` |
 //! | `x-amz-meta-*` | metadata of the blob | `user_metadata` |
 //! | ETag, checksum, `Expires`, redirect, owner, ... | Content-MD5, and metadata of the blob | `metadata` |
+//! | a line of a listing | a line of a listing, as it came | `listed` |
 //! | storage class | access tier | `storage_class` |
 //! | upload id, part number | blobs of the system container; ids of blocks | `uploads` |
 //! | keys in the order of their UTF-8 bytes | names in the order of their UTF-16 units | `walk` |
@@ -18,6 +19,7 @@ pub mod bucket_facts;
 pub mod commit_id;
 pub mod documents;
 pub mod errors;
+pub mod listed;
 pub mod metadata;
 pub mod names;
 pub mod storage_class;

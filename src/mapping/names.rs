@@ -1,5 +1,6 @@
 //! Buckets and containers, keys and blobs: what the one is called on the other side.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,11 +138,11 @@ impl KeySpace {
     /// prefix, and for those with U+FFFD right behind one of `- . [ ~` or U+0080, U+D7FF, U+FFFC that
     /// are no escapes: an Azure tool made them, and they cannot be shown without hiding others.
     pub fn key_of(&self, name: &str) -> Option<String> {
-        self.plain_key(name).or_else(|| self.packed_key(name))
+        self.plain_key(name).map(Cow::into_owned).or_else(|| self.packed_key(name))
     }
 
     /// The key of a blob in the plain range.
-    pub(super) fn plain_key(&self, name: &str) -> Option<String> {
+    pub(super) fn plain_key<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         let key = escape::key_of(name.strip_prefix(&*self.prefix)?)?;
         (fits(name) && !key.is_empty()).then_some(key)
     }

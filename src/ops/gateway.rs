@@ -118,7 +118,7 @@ pub struct Request {
     /// The parameters.
     pub query: Query,
     /// The headers, those among them that a presigned URL carries in its query.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// The body as it comes; only its owner can get at it, so that a request may be looked at from
     /// several places at once.
     pub body: SyncWrapper<Body>,

@@ -29,6 +29,7 @@ mod told;
 
 pub use gateway::{Gateway, Request, Settings};
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderValue, Response};
@@ -38,17 +39,21 @@ use crate::s3::body::Body;
 use crate::s3::operation::Operation;
 use crate::s3::{Error, headers};
 
+/// What an operation does: on the heap, and no larger than that operation. As parts of one future they would
+/// all be as large as the largest, and each request would be moved about at that size.
+type Work<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send + 'a>>;
+
 impl Gateway {
     /// Runs an operation.
     pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
         let operation = request.operation;
         if let Err(refusal) = refusals::check(&request) {
             // Who may not is told so first, whatever the request asks for.
-            self.may_at_all(&request).await?;
+            Box::pin(self.may_at_all(&request)).await?;
             return Err(refusal);
         }
         let mut answer = if multipart::is_of(operation) {
-            multipart::dispatch(self, request).await?
+            multipart::run(self, request).await?
         } else {
             self.run(request).await?
         };
@@ -81,25 +86,27 @@ impl Gateway {
     }
 
     /// One line for each operation on buckets and whole objects that is answered.
-    async fn run(&self, request: Request) -> Result<Response<Body>, Error> {
+    fn run(&self, request: Request) -> Work<'_> {
         let operation = request.operation;
         #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused is refused alike")]
         match operation {
-            Operation::ListBuckets => bucket::list::run(self, request).await,
-            Operation::CreateBucket => bucket::create::run(self, request).await,
-            Operation::HeadBucket => bucket::probes::head_bucket(self, request).await,
-            Operation::DeleteBucket => bucket::delete::run(self, request).await,
+            Operation::ListBuckets => Box::pin(bucket::list::run(self, request)),
+            Operation::CreateBucket => Box::pin(bucket::create::run(self, request)),
+            Operation::HeadBucket => Box::pin(bucket::probes::head_bucket(self, request)),
+            Operation::DeleteBucket => Box::pin(bucket::delete::run(self, request)),
             Operation::ListObjects | Operation::ListObjectsV2 => {
-                listing::objects::run(self, request).await
+                Box::pin(listing::objects::run(self, request))
             }
-            Operation::ListObjectVersions => listing::versions::run(self, request).await,
-            Operation::PutObject => object::put::run(self, request).await,
-            Operation::GetObject | Operation::HeadObject => object::get::run(self, request).await,
-            Operation::GetObjectAttributes => object::attributes::run(self, request).await,
-            Operation::DeleteObject => object::delete::run(self, request).await,
-            Operation::DeleteObjects => object::delete_many::run(self, request).await,
-            Operation::CopyObject => object::copy::run(self, request).await,
-            _ => self.tell(request).await,
+            Operation::ListObjectVersions => Box::pin(listing::versions::run(self, request)),
+            Operation::PutObject => Box::pin(object::put::run(self, request)),
+            Operation::GetObject | Operation::HeadObject => {
+                Box::pin(object::get::run(self, request))
+            }
+            Operation::GetObjectAttributes => Box::pin(object::attributes::run(self, request)),
+            Operation::DeleteObject => Box::pin(object::delete::run(self, request)),
+            Operation::DeleteObjects => Box::pin(object::delete_many::run(self, request)),
+            Operation::CopyObject => Box::pin(object::copy::run(self, request)),
+            _ => Box::pin(self.tell(request)),
         }
     }
 

@@ -33,6 +33,9 @@ const KMS: &str = "Azure's keys are chosen for an account or a scope, not by nam
 const CUSTOMER_KEYS: &str =
     "Azure takes keys with a request, too; the gateway does not pass them on yet";
 
+/// What the names of all of them begin with.
+const PREFIX: &str = "x-amz-";
+
 /// All of them.
 pub(super) const REFUSED: &[Row] = &[
     row("x-amz-server-side-encryption", When::Unless(&["AES256"]), KMS),
@@ -86,7 +89,8 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
             .message("aws-chunked encoding is not supported for this operation."));
     }
     encryption::check(request.operation, headers)?;
-    for name in headers.keys().map(http::HeaderName::as_str) {
+    let names = headers.keys().map(http::HeaderName::as_str);
+    for name in names.filter(|name| name.starts_with(PREFIX)) {
         let row = REFUSED.iter().find(|row| match row.name.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
             None => name == row.name,

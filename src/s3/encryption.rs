@@ -35,6 +35,14 @@ const OF_SOURCE: KeyHeaders = [
 /// Refuses headers of encryption that contradict each other, that say what nobody knows, or that come
 /// with a read: what is left may be built or not, but could be meant.
 pub fn check(operation: Operation, headers: &HeaderMap) -> Result<(), Error> {
+    let is_of_encryption = |name: &HeaderName| {
+        let of_amazon = name.as_str().strip_prefix("x-amz-");
+        let of_object = of_amazon.map(|name| name.strip_prefix("copy-source-").unwrap_or(name));
+        of_object.is_some_and(|name| name.starts_with("server-side-encryption"))
+    };
+    if !headers.keys().any(is_of_encryption) {
+        return Ok(());
+    }
     let said = headers::text(headers, &headers::SERVER_SIDE_ENCRYPTION)?;
     if matches!(operation, Operation::GetObject | Operation::HeadObject)
         && let Some(name) =

@@ -52,14 +52,19 @@ impl Domains {
 
     /// The label of a virtual host: the bucket in front of one of the domains, if there is one.
     pub fn bucket_of(&self, host: &str) -> Option<String> {
-        let host = plain(without_port(host));
+        let host = without_port(host);
+        let host = host.strip_suffix('.').unwrap_or(host);
         for domain in &self.0 {
-            if host == *domain {
+            let cut = host.len().checked_sub(domain.len());
+            let cut = cut.and_then(|cut| host.split_at_checked(cut));
+            let Some((front, _)) = cut.filter(|(_, end)| end.eq_ignore_ascii_case(domain)) else {
+                continue;
+            };
+            if front.is_empty() {
                 return None;
             }
-            let label = host.strip_suffix(domain.as_str()).and_then(|rest| rest.strip_suffix('.'));
-            if let Some(label) = label {
-                return Some(label.to_owned());
+            if let Some(label) = front.strip_suffix('.') {
+                return Some(label.to_ascii_lowercase());
             }
         }
         None

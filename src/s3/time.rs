@@ -19,32 +19,49 @@ const ASCTIME: &[BorrowedFormatItem<'_>] = format_description!(
 
 /// A time in a document, to the millisecond: `2009-10-12T17:50:30.000Z`.
 pub fn document(at: OffsetDateTime) -> String {
-    let at = at.to_offset(time::UtcOffset::UTC);
-    let (year, month, day) = at.to_calendar_date();
-    let (hour, minute, second, milli) = at.to_hms_milli();
-    // By hand: a listing has a thousand of them, and a general formatter costs ten times as much.
-    let mut text = String::with_capacity(24);
-    for (number, digits, behind) in [
-        (u32::try_from(year).unwrap_or_default(), 4, '-'),
-        (u32::from(u8::from(month)), 2, '-'),
-        (u32::from(day), 2, 'T'),
-        (u32::from(hour), 2, ':'),
-        (u32::from(minute), 2, ':'),
-        (u32::from(second), 2, '.'),
-        (u32::from(milli), 3, 'Z'),
-    ] {
-        push_digits(&mut text, number, digits);
-        text.push(behind);
-    }
-    text
+    Stamp::of(at).as_str().to_owned()
 }
 
-/// The last so many digits of a number.
-fn push_digits(text: &mut String, number: u32, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = number / 10_u32.pow(place) % 10;
-        text.push(char::from_digit(digit, 10).unwrap_or('0'));
+/// The same without a string of its own: a page of a listing has a thousand of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp([u8; 24]);
+
+impl Stamp {
+    /// The text of `at`.
+    pub fn of(at: OffsetDateTime) -> Self {
+        let at = at.to_offset(time::UtcOffset::UTC);
+        let (year, month, day) = at.to_calendar_date();
+        let (hour, minute, second, milli) = at.to_hms_milli();
+        let year = u16::try_from(year).unwrap_or_default();
+        let [y1, y2, y3, y4] = digits(year);
+        let two = |number: u8| {
+            let [.., tens, ones] = digits(u16::from(number));
+            (tens, ones)
+        };
+        let (m1, m2) = two(u8::from(month));
+        let (d1, d2) = two(day);
+        let (h1, h2) = two(hour);
+        let (n1, n2) = two(minute);
+        let (s1, s2) = two(second);
+        let [_, t1, t2, t3] = digits(milli);
+        Self([
+            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
+            b'.', t1, t2, t3, b'Z',
+        ])
     }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The last four digits of a number.
+fn digits(number: u16) -> [u8; 4] {
+    [1000, 100, 10, 1].map(|place| {
+        let [digit, _] = (number / place % 10).to_le_bytes();
+        b'0' + digit
+    })
 }
 
 /// A time in a header, to the second.

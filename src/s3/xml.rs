@@ -75,11 +75,32 @@ impl Writer {
         self
     }
 
+    /// Begins a piece that stands in documents.
+    pub fn piece() -> Self {
+        Self(String::new())
+    }
+
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
+    }
+
+    /// Writes what is XML already: tags, pieces, and texts that have nothing to escape. For long lists,
+    /// where a tag at a time is most of the work.
+    pub fn raw(&mut self, xml: &str) -> &mut Self {
+        self.0.push_str(xml);
+        self
+    }
+
+    /// Writes the text of the element that is open.
+    pub fn value(&mut self, text: &str) -> &mut Self {
+        self.0.push_str(&escape(text));
+        self
+    }
+
     /// Writes an element with text.
     pub fn text(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
-        self.open(name);
-        self.0.push_str(&escape(value.as_ref()));
-        self.close(name)
+        self.open(name).value(value.as_ref()).close(name)
     }
 
     /// Writes an element with text, if there is any.
@@ -101,6 +122,11 @@ impl Writer {
         let written = write!(self.0, "{value}");
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
         self.close(name)
+    }
+
+    /// What has been written of a piece.
+    pub fn into_text(self) -> String {
+        self.0
     }
 
     /// Ends the document.
@@ -132,10 +158,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| {
         !matches!(c, '<' | '>' | '&' | '"' | '\u{7f}' | '\u{fffe}' | '\u{ffff}') && c >= ' '
     };
-    // Without an early end, so that many bytes are looked at in one step. 0xEF begins U+FFFE and U+FFFF.
-    let special =
-        |byte: u8| byte < b' ' || matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\x7f' | b'\xef');
-    if !text.bytes().fold(false, |any, byte| any | special(byte)) {
+    if !text.bytes().any(is_special) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -151,6 +174,23 @@ fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// May a character that begins with this byte have to be escaped? U+FFFE and U+FFFF begin with 0xEF.
+fn is_special(byte: u8) -> bool {
+    // Most texts are so short that a look-up is faster than anything that takes many bytes in one step.
+    const SPECIAL: [bool; 256] = {
+        let mut special = [false; 256];
+        let mut rest: &mut [bool] = &mut special;
+        let mut byte = 0_u8;
+        while let Some((first, others)) = rest.split_first_mut() {
+            *first = byte < b' ' || matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\x7f' | b'\xef');
+            byte = byte.wrapping_add(1);
+            rest = others;
+        }
+        special
+    };
+    SPECIAL.get(usize::from(byte)).copied().unwrap_or(true)
 }
 
 /// An element of a request's document.

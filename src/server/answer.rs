@@ -321,6 +321,9 @@ fn claimed_key(head: &Parts) -> Option<String> {
     };
     let named = of_header.or_else(of_query)?;
     let id = named.split(['/', '%', ':', ',']).next().unwrap_or_default();
+    if id.len() <= CHARS_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Some(id.to_owned());
+    }
     Some(id.chars().take(CHARS_MAX).flat_map(char::escape_default).collect())
 }
 

@@ -83,9 +83,9 @@ pub async fn run(arguments: Arguments, environment: Environment) -> ExitCode {
 async fn command(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let sources = |flags: &Flags, need| arguments.sources(flags, environment, need);
     match &arguments.command {
-        Action::Serve(flags) => serve(sources(flags, Need::Everything)).await?,
+        Action::Serve(flags) => Box::pin(serve(sources(flags, Need::Everything))).await?,
         Action::Dev(flags) => {
-            dev::run(flags, sources(&flags.settings, Need::Nothing)).await?;
+            Box::pin(dev::run(flags, sources(&flags.settings, Need::Nothing))).await?;
         }
         Action::Check(flags) => {
             return check(&sources(&flags.settings, Need::Nothing), flags.json).await;

@@ -1,10 +1,11 @@
 //! The form of a browser becomes a request like any other: its fields are the headers of a PUT, its
 //! signature the one over its policy, its file the body.
 
-use time::OffsetDateTime;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use sync_wrapper::SyncWrapper;
+use time::OffsetDateTime;
 
 use crate::access::{Caller, Circumstances, Connection, Directory, Door, Signature};
 use crate::ops::Request;
@@ -52,9 +53,10 @@ pub async fn admit(
     let reply = Reply::read(&form)?;
     let (caller, signature, (min, max)) = allowed(&form, &bucket, gate, request.now)?;
     let key = ObjectKey::parse(form.need("key")?)?;
-    let headers = headers(&form, &request.headers)?;
+    let headers = Arc::new(headers(&form, &request.headers)?);
+    let (query, now) = (&request.query, request.now);
     let circumstances =
-        Circumstances::read(&headers, &request.query, connection, signature, request.now);
+        Circumstances::read(Arc::clone(&headers), query, connection, signature, now);
     Ok(Request {
         target: Target::Object(bucket, key),
         headers,

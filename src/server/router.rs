@@ -126,9 +126,7 @@ async fn handle(
             seen.hold(place);
             let tally = seen.tally();
             let work = run(&hall, &head, body, now, &mut seen);
-            // On the heap: it is as large as the largest operation, and would be moved around with each call.
-            let outcome = Box::pin(Tally::counting(tally, work)).await;
-            (outcome, cors(&hall.front, &head).await)
+            (Tally::counting(tally, work).await, cors(&hall.front, &head).await)
         }
         None => (Err(full(&hall.front.metrics, "in_flight")), None),
     };
@@ -188,7 +186,7 @@ async fn cors(front: &Front, head: &Parts) -> Option<HeaderMap> {
         return None;
     }
     let target = target::read(host(head), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
-    front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers).await
+    Box::pin(front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers)).await
 }
 
 /// The address, the gate, the name, the operation.
@@ -209,7 +207,7 @@ async fn run(
         // A browser asks without credentials what other origins may do.
         seen.is(Operation::CorsPreflight);
         admit(hall, seen, &Caller::anonymous())?;
-        return front.gateway.preflight(target.bucket(), &head.headers).await;
+        return Box::pin(front.gateway.preflight(target.bucket(), &head.headers)).await;
     }
     let signed = authenticate(hall, head, now).inspect_err(|error| {
         front.metrics.auth_failure(error.code().name());
@@ -226,7 +224,9 @@ async fn run(
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
     let connection = origin::of(head, &front.trusted_proxies);
-    let circumstances = Circumstances::read(&headers, &query, connection, signed.signature, now);
+    let headers = Arc::new(headers);
+    let circumstances =
+        Circumstances::read(Arc::clone(&headers), &query, connection, signed.signature, now);
     let request = Request {
         id: seen.id().into(),
         operation,
@@ -241,7 +241,7 @@ async fn run(
         reply: None,
     };
     let request = if operation == Operation::PostObject {
-        admit_form(hall, request, connection, seen).await?
+        Box::pin(admit_form(hall, request, connection, seen)).await?
     } else {
         request
     };

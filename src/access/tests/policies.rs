@@ -78,7 +78,7 @@ impl Comes {
             signed_at: Some(NOW - time::Duration::seconds(self.age_seconds)),
         };
         let query = Query::parse(self.query).unwrap();
-        Circumstances::read(&headers, &query, connection, Some(signature), NOW)
+        Circumstances::read(headers.into(), &query, connection, Some(signature), NOW)
     }
 }
 

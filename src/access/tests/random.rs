@@ -169,7 +169,7 @@ fn asked(world: &World) -> (Option<bool>, bool) {
     }
     let now = datetime!(2026-11-22 06:00:00 UTC);
     let circumstances =
-        Circumstances::read(&headers, &Query::default(), Connection::default(), None, now);
+        Circumstances::read(headers.into(), &Query::default(), Connection::default(), None, now);
     let caller = caller(world.who).asking(circumstances);
     let (action, _) = ACTIONS[world.action];
     let resource = match action.level() {

@@ -14,7 +14,10 @@
 //! cursor behind that leg. No leg mixes what the page before had and what it had not, and a key
 //! alone is enough to go on after it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+
+use memchr::{memchr, memmem};
 
 use crate::mapping::names::{KeySpace, NAME_UNITS_MAX, Range, units};
 use crate::mapping::{escape, packing};
@@ -124,7 +127,11 @@ impl Listing {
     pub(super) fn common_prefix<'a>(&self, key: &'a str) -> Option<&'a str> {
         let delimiter = self.delimiter.as_deref()?;
         let rest = key.strip_prefix(&self.prefix)?;
-        let end = self.prefix.len() + rest.find(delimiter)? + delimiter.len();
+        let at = match delimiter.as_bytes() {
+            [byte] => memchr(*byte, rest.as_bytes())?,
+            longer => memmem::find(rest.as_bytes(), longer)?,
+        };
+        let end = self.prefix.len() + at + delimiter.len();
         key.get(..end)
     }
 
@@ -187,16 +194,16 @@ impl Course {
     }
 
     /// The key that a blob has, if it is one of this listing.
-    pub(super) fn key_of(&self, name: &str) -> Option<String> {
+    pub(super) fn key_of<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         let key = match self.range {
             Range::Plain => self.listing.space.plain_key(name),
-            Range::Reserved => self.listing.space.packed_key(name),
+            Range::Reserved => self.listing.space.packed_key(name).map(Cow::Owned),
         };
         key.filter(|key| key.starts_with(&self.listing.prefix))
     }
 
     /// What the keys below a prefix of Azure's begin with, if they are in this listing.
-    pub(super) fn prefix_of(&self, start: &str) -> Option<String> {
+    pub(super) fn prefix_of<'a>(&self, start: &'a str) -> Option<Cow<'a, str>> {
         let prefix = escape::prefix_of(start.strip_prefix(self.listing.space.prefix())?)?;
         Some(prefix).filter(|prefix| prefix.starts_with(&self.listing.prefix))
     }

@@ -9,12 +9,42 @@ use super::course::{Leg, Shape};
 /// One entry of a listing that may be shown.
 #[derive(Debug)]
 pub(super) struct Slot<T> {
-    /// Its name, or its prefix, with Azure.
-    pub(super) name: String,
-    /// The key or common prefix that it is shown as.
-    pub(super) shown: String,
+    /// Its name, or its prefix, with Azure, until it is taken.
+    name: String,
+    /// The key or common prefix that it is shown as, where that is not its name.
+    key: Option<String>,
     /// Taken when it is shown.
-    pub(super) found: Option<Found<T>>,
+    of: Option<Of<T>>,
+}
+
+/// What an entry is shown as.
+#[derive(Debug)]
+pub(super) enum Of<T> {
+    /// An object, with its blob.
+    Object(T),
+    CommonPrefix,
+}
+
+impl<T> Slot<T> {
+    pub(super) fn new(name: String, key: Option<String>, of: Of<T>) -> Self {
+        Self { name, key, of: Some(of) }
+    }
+
+    /// The key or common prefix that it is shown as.
+    pub(super) fn shown(&self) -> &str {
+        self.key.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Takes it, to show it.
+    pub(super) fn take(&mut self) -> Option<Found<T>> {
+        let of = self.of.take()?;
+        let name = std::mem::take(&mut self.name);
+        let key = self.key.take().unwrap_or(name);
+        Some(match of {
+            Of::Object(blob) => Found::Object { key, blob },
+            Of::CommonPrefix => Found::CommonPrefix(key),
+        })
+    }
 }
 
 /// How to hear what comes behind a span.
@@ -69,13 +99,13 @@ impl<T> Span<T> {
     }
 
     /// What is known of `leg` and has not been shown.
-    pub(super) fn slots_of(&mut self, leg: &Leg) -> impl Iterator<Item = &mut Slot<T>> {
+    pub(super) fn slots_of(&mut self, leg: &Leg) -> impl DoubleEndedIterator<Item = &mut Slot<T>> {
         let is_in = |name: &str| {
             let behind_start =
                 leg.start.name().is_none_or(|start| order(name, start) != Ordering::Less);
             behind_start
                 && leg.stop.as_deref().is_none_or(|stop| order(name, stop) == Ordering::Less)
         };
-        self.slots.iter_mut().filter(move |slot| slot.found.is_some() && is_in(&slot.name))
+        self.slots.iter_mut().filter(move |slot| slot.of.is_some() && is_in(&slot.name))
     }
 }

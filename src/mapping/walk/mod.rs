@@ -115,16 +115,6 @@ impl<T> Listed<T> {
     }
 }
 
-impl From<azure::BlobPage> for Answer<Box<azure::BlobEntry>> {
-    fn from(page: azure::BlobPage) -> Self {
-        let entries = page.entries.into_iter().map(|entry| match entry {
-            azure::ListEntry::Blob(blob) => Listed::Blob { name: blob.name.clone(), blob },
-            azure::ListEntry::Prefix(prefix) => Listed::Prefix(prefix),
-        });
-        Self { entries: entries.collect(), next_marker: page.next_marker }
-    }
-}
-
 /// An entry of a page of S3's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
@@ -230,10 +220,16 @@ impl<T> Walk<T> {
 
     /// The first of what the streams have ready; both may have the same common prefix.
     fn least(&mut self) -> Option<Found<T>> {
-        let least = self.streams.iter().filter_map(Stream::ready).min()?.to_owned();
-        let mut all = self.streams.iter_mut().filter(|stream| stream.ready() == Some(&least));
-        let first = all.next().and_then(Stream::pop);
-        all.for_each(|other| drop(other.pop()));
-        first
+        let ready = self.streams.iter().enumerate();
+        let ready = ready.filter_map(|(which, stream)| Some((stream.ready()?, which)));
+        // Of two that are the same, the first: none of the second comes before it then.
+        let (_, which) = ready.min()?;
+        let least = self.streams.get_mut(which).and_then(Stream::pop)?;
+        for other in self.streams.iter_mut().skip(which + 1) {
+            if other.ready() == Some(least.text()) {
+                drop(other.pop());
+            }
+        }
+        Some(least)
     }
 }

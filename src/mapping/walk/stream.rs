@@ -1,10 +1,11 @@
 //! The keys of one range of names, in S3's order, as far as Azure's answers tell them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::bounds::{behind, next, order};
 use super::course::{Course, Cursor, Held, Leg};
-use super::known::{Resume, Slot, Span};
+use super::known::{Of, Resume, Slot, Span};
 use super::{Answer, Ask, Found, Listed};
 
 /// A course, how far it has been walked, and what has been found and not been taken.
@@ -63,7 +64,7 @@ impl<T> Stream<T> {
         };
         let span = self.spans.get_mut(which)?;
         let complete = span.completes(&leg);
-        let last = span.slots_of(&leg).last().map(|slot| slot.shown.clone());
+        let last = span.slots_of(&leg).next_back().map(|slot| slot.shown().to_owned());
         let (cursor, held) = match last {
             None if !complete => return self.ask(which, wanted),
             Some(last) if !complete => {
@@ -74,8 +75,8 @@ impl<T> Stream<T> {
         };
         let mut shown: Vec<Found<T>> = span
             .slots_of(&leg)
-            .filter(|slot| !held.holds(&slot.shown))
-            .filter_map(|slot| slot.found.take())
+            .filter(|slot| !held.holds(slot.shown()))
+            .filter_map(Slot::take)
             .collect();
         shown.sort_by(|one, other| one.text().cmp(other.text()));
         shown.dedup_by(|one, other| one.text() == other.text());
@@ -129,22 +130,27 @@ impl<T> Stream<T> {
 
 /// `entry` as it is shown; nothing if it is not of this listing.
 fn slot<T>(course: &Course, entry: Listed<T>) -> Option<Slot<T>> {
-    let (name, text, blob) = match entry {
+    let (name, key, blob) = match entry {
         Listed::Blob { name, blob } => {
-            let key = course.key_of(&name)?;
+            let key = other_than(&name, course.key_of(&name)?);
             (name, key, Some(blob))
         }
         Listed::Prefix(prefix) => {
-            let text = course.prefix_of(&prefix)?;
-            (prefix, text, None)
+            let key = other_than(&prefix, course.prefix_of(&prefix)?);
+            (prefix, key, None)
         }
     };
-    let common = course.listing().common_prefix(&text).map(str::to_owned);
-    let found = match (common, blob) {
-        (Some(common), _) => Found::CommonPrefix(common),
-        (None, Some(blob)) => Found::Object { key: text, blob },
+    let text = key.as_ref().unwrap_or(&name);
+    let (key, of) = match (course.listing().common_prefix(text), blob) {
+        (Some(common), _) => (other_than(&name, Cow::Borrowed(common)), Of::CommonPrefix),
+        (None, Some(blob)) => (key, Of::Object(blob)),
         // A prefix of Azure's has the delimiter.
         (None, None) => return None,
     };
-    Some(Slot { name, shown: found.text().to_owned(), found: Some(found) })
+    Some(Slot::new(name, key, of))
+}
+
+/// `key`, unless it is `name` itself: most keys are.
+fn other_than(name: &str, key: Cow<'_, str>) -> Option<String> {
+    (key != name).then(|| key.into_owned())
 }

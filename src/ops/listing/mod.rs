@@ -1,4 +1,5 @@
 //! Listings of what is in a bucket.
 
+mod lines;
 pub(super) mod objects;
 pub(super) mod versions;

@@ -5,17 +5,17 @@ use http::{Response, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::Action;
-use crate::azure::{BlobEntry, Include};
-use crate::mapping::metadata::ChecksumKind;
-use crate::mapping::walk::{Answer, Found, Page, Step, Walk, WalkInput};
+use crate::azure::Include;
+use crate::mapping::listed::{self, ListedObject, Owners};
+use crate::mapping::walk::{Found, Page, Step, Walk, WalkInput};
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::object::headers::Described;
+use crate::ops::listing::lines::Lines;
 use crate::ops::open::Bucket;
 use crate::s3::body::{self, Body};
 use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::xml::Writer;
-use crate::s3::{Error, headers, time};
+use crate::s3::{Error, headers};
 
 /// The most entries of a page:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
@@ -71,16 +71,25 @@ impl Asked {
         if self.encoded { utf8_percent_encode(key, URL).to_string() } else { key.to_owned() }
     }
 
+    /// Writes a key as it stands in the document.
+    pub(in crate::ops) fn write(&self, document: &mut Writer, key: &str) {
+        if self.encoded {
+            // Nothing is left then that XML would escape.
+            for piece in utf8_percent_encode(key, URL) {
+                document.raw(piece);
+            }
+        } else {
+            document.value(key);
+        }
+    }
+
     /// The roll-ups of a page.
-    pub(in crate::ops) fn write_prefixes(
-        &self,
-        document: &mut Writer,
-        page: &Page<Box<BlobEntry>>,
-    ) {
+    pub(in crate::ops) fn write_prefixes(&self, document: &mut Writer, page: &Page<ListedObject>) {
         for found in &page.found {
             if let Found::CommonPrefix(prefix) = found {
-                document.open("CommonPrefixes").text("Prefix", self.text(prefix));
-                document.close("CommonPrefixes");
+                document.raw("<CommonPrefixes><Prefix>");
+                self.write(document, prefix);
+                document.raw("</Prefix></CommonPrefixes>");
             }
         }
     }
@@ -91,7 +100,8 @@ pub(in crate::ops) async fn walk(
     gateway: &Gateway,
     bucket: &Bucket,
     input: WalkInput,
-) -> Result<Page<Box<BlobEntry>>, Error> {
+    owners: Owners,
+) -> Result<Page<ListedObject>, Error> {
     let mut walk = Walk::new(input);
     loop {
         match walk.step() {
@@ -99,9 +109,9 @@ pub(in crate::ops) async fn walk(
             Step::Ask(ask) => {
                 let include = Include { metadata: true, ..Include::default() };
                 let listed =
-                    bucket.store().list_blobs(bucket.container(), &ask.list_blobs(include)).await;
-                match listed {
-                    Ok(page) => walk.feed(Answer::from(page)),
+                    bucket.store().list_page(bucket.container(), &ask.list_blobs(include)).await;
+                match listed.and_then(|page| listed::answer(&page, owners)) {
+                    Ok(answer) => walk.feed(answer),
                     Err(error) => return Err(gateway.explain_bucket(bucket, error).await),
                 }
             }
@@ -117,7 +127,8 @@ pub(in crate::ops) async fn run(
     let asked = Asked::read(&request.query, "max-keys")?;
     let version = Version::read(&request)?;
     let restores = Restores::asked(&request)?;
-    let page = walk(gateway, &bucket, bucket.walk(&asked, version.after())).await?;
+    let input = bucket.walk(&asked, version.after());
+    let page = walk(gateway, &bucket, input, version.owners()).await?;
     let mut document = Writer::document("ListBucketResult");
     document.text("Name", bucket.name().as_str());
     version.write(&mut document, &asked, &page);
@@ -125,10 +136,11 @@ pub(in crate::ops) async fn run(
     document.maybe("Delimiter", asked.delimiter.as_deref().map(|text| asked.text(text)));
     document.maybe("EncodingType", asked.encoded.then_some("url"));
     document.flag("IsTruncated", page.truncated);
+    let mut lines = Lines::new(gateway, &asked, restores);
+    lines.reserve(&mut document, page.found.len());
     for found in &page.found {
         if let Found::Object { key, blob } = found {
-            let owner = version.owner(gateway, blob);
-            write_object(&mut document, &asked.text(key), blob, owner, restores);
+            lines.contents(&mut document, key, blob);
         }
     }
     asked.write_prefixes(&mut document, &page);
@@ -138,9 +150,6 @@ pub(in crate::ops) async fn run(
         .body(body::full(document.finish("ListBucketResult")))
         .map_err(unanswerable)
 }
-
-/// The owner of an object: canonical id and display name.
-pub(in crate::ops) type Owner = (String, String);
 
 /// Whether a listing says which objects are on their way back from the archive.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html>
@@ -166,43 +175,10 @@ impl Restores {
     }
 
     /// Says it of one object.
-    pub(in crate::ops) fn write(self, document: &mut Writer, blob: &BlobEntry) {
-        if self == Self::Told && blob.properties.archive_status.is_some() {
+    pub(super) fn write(self, document: &mut Writer, object: &ListedObject) {
+        if self == Self::Told && object.restoring {
             document.open("RestoreStatus").flag("IsRestoreInProgress", true).close("RestoreStatus");
         }
-    }
-}
-
-fn write_object(
-    document: &mut Writer,
-    key: &str,
-    blob: &BlobEntry,
-    owner: Option<Owner>,
-    restores: Restores,
-) {
-    let described = Described::of(&blob.properties);
-    document.open("Contents").text("Key", key);
-    document.text("LastModified", time::document(described.modified));
-    document.text("ETag", described.etag.quoted());
-    if let Some(checksum) = &described.facts.checksum {
-        document.text("ChecksumAlgorithm", checksum.value.algorithm().name());
-        document.text("ChecksumType", checksum_type(checksum.kind));
-    }
-    document.number("Size", blob.properties.content_length);
-    write_owner(document, owner);
-    document.text("StorageClass", described.facts.storage_class.as_str());
-    restores.write(document, blob);
-    document.close("Contents");
-}
-
-fn checksum_type(kind: ChecksumKind) -> &'static str {
-    kind.name()
-}
-
-/// Writes an owner, where there is one.
-pub(in crate::ops) fn write_owner(document: &mut Writer, owner: Option<Owner>) {
-    if let Some((id, name)) = owner {
-        document.open("Owner").text("ID", id).text("DisplayName", name).close("Owner");
     }
 }
 
@@ -237,14 +213,14 @@ impl Version {
         }
     }
 
-    fn owner(&self, gateway: &Gateway, blob: &BlobEntry) -> Option<Owner> {
+    fn owners(&self) -> Owners {
         match self {
-            Self::Two { owners: false, .. } => None,
-            Self::One { .. } | Self::Two { .. } => gateway.owner_of(&blob.properties),
+            Self::Two { owners: false, .. } => Owners::Unwanted,
+            Self::One { .. } | Self::Two { .. } => Owners::Wanted,
         }
     }
 
-    fn write(&self, document: &mut Writer, asked: &Asked, page: &Page<Box<BlobEntry>>) {
+    fn write(&self, document: &mut Writer, asked: &Asked, page: &Page<ListedObject>) {
         let last = page.last().filter(|_| page.truncated);
         match self {
             Self::One { marker } => {

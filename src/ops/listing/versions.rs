@@ -3,13 +3,14 @@
 use http::{Response, StatusCode, header};
 
 use crate::access::Action;
+use crate::mapping::listed::Owners;
 use crate::mapping::walk::Found;
 use crate::ops::gateway::{Gateway, Request, unanswerable};
-use crate::ops::listing::objects::{Asked, Restores, walk, write_owner};
-use crate::ops::object::headers::Described;
+use crate::ops::listing::lines::Lines;
+use crate::ops::listing::objects::{Asked, Restores, walk};
+use crate::s3::Error;
 use crate::s3::body::{self, Body};
 use crate::s3::xml::Writer;
-use crate::s3::{Error, time};
 
 /// The id of the only version that an object has here.
 const NULL: &str = "null";
@@ -30,7 +31,8 @@ pub(in crate::ops) async fn run(
         ));
     }
     let restores = Restores::asked(&request)?;
-    let page = walk(gateway, &bucket, bucket.walk(&asked, key_marker.clone())).await?;
+    let input = bucket.walk(&asked, key_marker.clone());
+    let page = walk(gateway, &bucket, input, Owners::Wanted).await?;
     let mut document = Writer::document("ListVersionsResult");
     document.text("Name", bucket.name().as_str()).text("Prefix", asked.text(&asked.prefix));
     document.text("KeyMarker", asked.text(key_marker.as_deref().unwrap_or_default()));
@@ -42,18 +44,11 @@ pub(in crate::ops) async fn run(
     document.maybe("Delimiter", asked.delimiter.as_deref().map(|text| asked.text(text)));
     document.maybe("EncodingType", asked.encoded.then_some("url"));
     document.flag("IsTruncated", page.truncated);
+    let mut lines = Lines::new(gateway, &asked, restores);
+    lines.reserve(&mut document, page.found.len());
     for found in &page.found {
         if let Found::Object { key, blob } = found {
-            let described = Described::of(&blob.properties);
-            document.open("Version").text("Key", asked.text(key)).text("VersionId", NULL);
-            document.flag("IsLatest", true);
-            document.text("LastModified", time::document(described.modified));
-            document.text("ETag", described.etag.quoted());
-            document.number("Size", blob.properties.content_length);
-            write_owner(&mut document, gateway.owner_of(&blob.properties));
-            document.text("StorageClass", described.facts.storage_class.as_str());
-            restores.write(&mut document, blob);
-            document.close("Version");
+            lines.version(&mut document, key, blob);
         }
     }
     asked.write_prefixes(&mut document, &page);

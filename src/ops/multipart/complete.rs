@@ -54,7 +54,7 @@ pub(in crate::ops) async fn run(
     mut request: Request,
 ) -> Result<Response<Body>, Error> {
     let upload = Upload::named(gateway, &request, Action::PutObject).await?;
-    let wanted = wanted(&mut request.headers)?;
+    let wanted = wanted(Arc::make_mut(&mut request.headers))?;
     let (request, document) = request.document(DOCUMENT_BYTES_MAX).await?;
     let resource = format!("/{}/{}", upload.bucket.name(), upload.key);
     let complete = Complete {

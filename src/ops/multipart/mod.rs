@@ -23,11 +23,8 @@ mod upload_part_copy;
 
 use std::sync::Arc;
 
-use http::Response;
-
+use crate::ops::Work;
 use crate::ops::gateway::{Gateway, Request};
-use crate::s3::Error;
-use crate::s3::body::Body;
 use crate::s3::operation::Operation;
 
 /// Is it one of the operations on uploads in parts?
@@ -45,19 +42,16 @@ pub(super) fn is_of(operation: Operation) -> bool {
 }
 
 /// Runs one of them.
-pub(super) async fn dispatch(
-    gateway: &Arc<Gateway>,
-    request: Request,
-) -> Result<Response<Body>, Error> {
+pub(super) fn run(gateway: &Arc<Gateway>, request: Request) -> Work<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other comes here")]
     match request.operation {
-        Operation::CreateMultipartUpload => create::run(gateway, request).await,
-        Operation::UploadPart => upload_part::run(gateway, request).await,
-        Operation::UploadPartCopy => upload_part_copy::run(gateway, request).await,
-        Operation::CompleteMultipartUpload => complete::run(gateway, request).await,
-        Operation::AbortMultipartUpload => abort::run(gateway, request).await,
-        Operation::ListParts => list_parts::run(gateway, request).await,
-        Operation::ListMultipartUploads => list_uploads::run(gateway, request).await,
-        other => Err(other.refusal()),
+        Operation::CreateMultipartUpload => Box::pin(create::run(gateway, request)),
+        Operation::UploadPart => Box::pin(upload_part::run(gateway, request)),
+        Operation::UploadPartCopy => Box::pin(upload_part_copy::run(gateway, request)),
+        Operation::CompleteMultipartUpload => Box::pin(complete::run(gateway, request)),
+        Operation::AbortMultipartUpload => Box::pin(abort::run(gateway, request)),
+        Operation::ListParts => Box::pin(list_parts::run(gateway, request)),
+        Operation::ListMultipartUploads => Box::pin(list_uploads::run(gateway, request)),
+        other => Box::pin(std::future::ready(Err(other.refusal()))),
     }
 }

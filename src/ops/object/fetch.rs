@@ -92,13 +92,13 @@ impl Fetch<'_> {
             return self.bytes(range, azure::Conditions::if_match(etag)).await;
         }
         let BlobRead { properties, body, .. } = found;
-        let pinned = Pinned::of(bucket.store(), &bucket.path(self.reader.key()), &properties);
+        let pinned = Pinned::known(&bucket, self.reader.key(), &described, &properties);
         let whole = ResumingBody::new(pinned, body, 0, total).collect().await;
         let whole = whole.map_err(|cut| Error::new(Code::SlowDown).caused_by(cut))?.to_bytes();
         let wanted = usize::try_from(first).ok().filter(|first| *first <= whole.len());
         let wanted = wanted.map_or_else(Bytes::new, |first| whole.slice(first..));
         let answer = answer(&described, &properties, self.read, Some((first, last)), None);
-        let answer = tell(answer, self.gateway, (&bucket, self.reader), &properties);
+        let answer = tell(answer, self.gateway, (&bucket, self.reader), (&described, &properties));
         answer.body(body::full(wanted)).map_err(unanswerable)
     }
 
@@ -157,7 +157,7 @@ impl Fetch<'_> {
             return Err(Error::new(Code::OperationAborted).caused_by(error));
         }
         let answer = answer(&described, &found, read, None, self.part.as_ref());
-        let answer = tell(answer, gateway, (&bucket, reader), &found);
+        let answer = tell(answer, gateway, (&bucket, reader), (&described, &found));
         answer.body(body::empty()).map_err(unanswerable)
     }
 
@@ -183,7 +183,7 @@ impl Fetch<'_> {
             let what = "Azure answered another range than the one it was asked for";
             return Err(Error::new(Code::InternalError).caused_by(what));
         }
-        let pinned = Pinned::of(bucket.store(), &bucket.path(self.reader.key()), &properties);
+        let pinned = Pinned::known(bucket, self.reader.key(), &described, &properties);
         let here = got_end.min(end).saturating_sub(first);
         let stream = ResumingBody::new(pinned.clone(), body, first, here);
         let body = if first.saturating_add(here) < end {
@@ -193,7 +193,7 @@ impl Fetch<'_> {
             stream.boxed_unsync()
         };
         let answer = answer(&described, &properties, self.read, span, self.part.as_ref());
-        let answer = tell(answer, self.gateway, (bucket, self.reader), &properties);
+        let answer = tell(answer, self.gateway, (bucket, self.reader), (&described, &properties));
         answer.body(body).map_err(unanswerable)
     }
 }

@@ -1,5 +1,7 @@
 //! `GetObject` and `HeadObject`: one answer, with and without a body.
 
+use std::sync::Arc;
+
 use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -26,7 +28,7 @@ pub(super) struct Read {
     /// `If-*`
     pub(super) conditions: Conditions,
     overrides: Vec<(HeaderName, HeaderValue)>,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
 }
 
 impl Read {
@@ -43,7 +45,7 @@ impl Read {
             part,
             conditions: Conditions::read(&request.headers)?,
             overrides: headers::overrides(&request.query)?,
-            headers: request.headers.clone(),
+            headers: Arc::clone(&request.headers),
         })
     }
 }
@@ -94,7 +96,7 @@ async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Respons
         None => read.range.map(|range| range.resolve(length)).transpose()?,
     };
     let answer = answer(&described, &properties, read, span, view.as_ref());
-    let answer = tell(answer, gateway, (&bucket, reader), &properties);
+    let answer = tell(answer, gateway, (&bucket, reader), (&described, &properties));
     answer.body(body::empty()).map_err(unanswerable)
 }
 
@@ -164,11 +166,11 @@ pub(super) fn tell(
     answer: Builder,
     gateway: &Gateway,
     (bucket, reader): (&Bucket, &Reader),
-    found: &Properties,
+    (described, found): (&Described, &Properties),
 ) -> Builder {
-    let Described { facts, modified, .. } = Described::of(found);
-    let key = reader.key().as_str();
-    let subject = Subject { key, modified, size: found.content_length, tags: &facts.tags };
+    let Described { facts, modified, .. } = described;
+    let (key, modified, size) = (reader.key().as_str(), *modified, found.content_length);
+    let subject = Subject { key, modified, size, tags: &facts.tags };
     let mut answer = expiry::announce(answer, gateway, bucket, &subject);
     if !facts.tags.is_empty()
         && reader.also(Action::GetObjectTagging, found).is_err()
@@ -179,6 +181,9 @@ pub(super) fn tell(
     answer
 }
 
+/// As many headers as most answers have: room for them is made at once.
+const HEADERS: usize = 16;
+
 /// The head of an answer: 200 for the whole object, 206 for the bytes of `span`.
 pub(super) fn answer(
     described: &Described,
@@ -188,9 +193,13 @@ pub(super) fn answer(
     part: Option<&PartView>,
 ) -> Builder {
     let total = properties.content_length;
+    let mut answer = Response::builder();
+    if let Some(headers) = answer.headers_mut() {
+        headers.reserve(HEADERS);
+    }
     let answer = match span {
-        None => Response::builder().status(StatusCode::OK).header(header::CONTENT_LENGTH, total),
-        Some((first, last)) => Response::builder()
+        None => answer.status(StatusCode::OK).header(header::CONTENT_LENGTH, total),
+        Some((first, last)) => answer
             .status(StatusCode::PARTIAL_CONTENT)
             .header(header::CONTENT_LENGTH, last.saturating_sub(first).saturating_add(1))
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),

@@ -17,7 +17,10 @@ use crate::azure::{
 };
 use crate::mapping::commit_id::CommitId;
 use crate::mapping::metadata::ObjectFacts;
+use crate::ops::object::headers::Described;
+use crate::ops::open::Bucket;
 use crate::s3::body::BoxError;
+use crate::s3::names::ObjectKey;
 
 /// How often one answer is gone on with.
 const RESUMPTIONS_MAX: u32 = 8;
@@ -117,6 +120,21 @@ impl Pinned {
             path: path.clone(),
             etag: found.etag.clone(),
             commit: ObjectFacts::read(found).commit,
+        }
+    }
+
+    /// The same, where what was found has been read already.
+    pub(in crate::ops) fn known(
+        bucket: &Bucket,
+        key: &ObjectKey,
+        described: &Described,
+        found: &Properties,
+    ) -> Self {
+        Self {
+            store: bucket.store().clone(),
+            path: bucket.path(key),
+            etag: found.etag.clone(),
+            commit: described.facts.commit,
         }
     }
 

@@ -13,18 +13,16 @@ use crate::access::{
     self, Acl, Action, BucketPolicy, Level, Outcome, Ownership, PublicAccessBlock, Question,
     Resource, Rules, Standing, Writes,
 };
-use crate::azure::{BlobError, BlobStore, Kind, Properties};
+use crate::azure::{BlobError, BlobStore, Kind};
 use crate::mapping::bucket_facts::BucketFacts;
 use crate::mapping::commit_id::{CommitId, RANDOM_BYTES};
 use crate::mapping::errors;
-use crate::mapping::metadata::ObjectFacts;
 use crate::mapping::names::Range;
 use crate::ops::accounts::Location;
 use crate::ops::bucket_cache::{Fault, Known};
 use crate::ops::documents::{Document, Documents};
 use crate::ops::facts;
 use crate::ops::gateway::{Gateway, Request};
-use crate::ops::listing::objects::Owner;
 use crate::s3::names::{BucketName, ObjectKey};
 use crate::s3::target::Target;
 use crate::s3::{Code, Error, headers};
@@ -226,15 +224,10 @@ impl Gateway {
     }
 
     /// Id and display name of an owner; a user who is no longer known is named by the id.
-    pub(in crate::ops) fn owner(&self, id: &str) -> Owner {
+    pub(in crate::ops) fn owner(&self, id: &str) -> (String, String) {
         let users = self.users();
         let name = users.user(id).map_or_else(|| id.to_owned(), |user| user.name().to_owned());
         (id.to_owned(), name)
-    }
-
-    /// The owner of an object; none for a blob that no gateway wrote.
-    pub(in crate::ops) fn owner_of(&self, properties: &Properties) -> Option<Owner> {
-        ObjectFacts::read(properties).owner.map(|id| self.owner(&id))
     }
 
     /// Before the first key of the reserved range is written, the container says that there are

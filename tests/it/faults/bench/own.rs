@@ -1,7 +1,7 @@
 //! What a key may hold that only one client writes, one request after the other: one state, or several
 //! after answers that did not come.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::values::Value;
 
@@ -9,7 +9,7 @@ use super::values::Value;
 const NOTES: usize = 24;
 
 /// An object as its writer knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Object {
     /// Its bytes.
     pub(super) value: Value,
@@ -30,8 +30,9 @@ pub(super) struct Own {
     /// The key.
     pub(super) key: String,
     possible: Vec<Possible>,
-    /// Writes without an answer that a later one has followed.
-    late: Vec<Option<Object>>,
+    /// Writes without an answer that a later one has followed. A set: keys that are copied to and fro give
+    /// each other theirs.
+    late: HashSet<Option<Object>>,
     /// What was learned last, for who has to find out how a fault came about.
     diary: VecDeque<String>,
 }
@@ -51,7 +52,7 @@ impl Own {
     /// A key that was never written.
     pub(super) fn new(key: String) -> Self {
         let nothing = Possible { object: None, pending: false };
-        Self { key, possible: vec![nothing], late: Vec::new(), diary: VecDeque::new() }
+        Self { key, possible: vec![nothing], late: HashSet::new(), diary: VecDeque::new() }
     }
 
     /// What was learned last, the oldest first.
@@ -96,12 +97,12 @@ impl Own {
     }
 
     /// Writes that may come still.
-    pub(super) fn late(&self) -> Vec<Option<Object>> {
+    pub(super) fn late(&self) -> HashSet<Option<Object>> {
         self.late.clone()
     }
 
     /// These may come, too.
-    pub(super) fn may_come(&mut self, late: Vec<Option<Object>>) {
+    pub(super) fn may_come(&mut self, late: HashSet<Option<Object>>) {
         self.late.extend(late);
     }
 
@@ -113,7 +114,7 @@ impl Own {
             self.settle(Possible { pending: false, ..found });
             return Seen::Expected;
         }
-        if self.late.iter().any(|late| late.as_ref() == object) {
+        if self.late.contains(&object.cloned()) {
             self.settle(Possible { object: object.cloned(), pending: false });
             return Seen::Late;
         }
@@ -173,4 +174,10 @@ fn what_may_be_there_follows_from_what_was_answered() {
     assert_eq!(own.saw(Some(&object(3))), Seen::Expected);
     assert_eq!(own.narrow(|object| object.is_none()), Seen::Late, "and that shows in a condition");
     assert_eq!(own.certain(), None);
+    let mut other = Own::new("l".to_owned());
+    for _ in 0..64 {
+        other.may_come(own.late());
+        own.may_come(other.late());
+    }
+    assert_eq!(own.late().len(), 1, "what is given to and fro stays one");
 }
