@@ -9,6 +9,9 @@ use std::cmp::Ordering;
 
 /// Compares two header names in lower case.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
+    // What they begin with in common decides nothing, and is most of them.
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let (one, other) = (one.get(same..).unwrap_or(one), other.get(same..).unwrap_or(other));
     weights(one).cmp(weights(other)).then_with(|| {
         // The same but for hyphens: the earlier a hyphen stands, the later the name comes.
         hyphens(other).cmp(hyphens(one))

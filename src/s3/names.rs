@@ -53,7 +53,7 @@ fn is_bucket_name(name: &str) -> bool {
         && bytes.iter().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
         })
-        && !["..", ".-", "-."].iter().any(|pair| name.contains(pair))
+        && !bytes.windows(2).any(|pair| matches!(pair, b".." | b".-" | b"-."))
         && name.parse::<Ipv4Addr>().is_err()
         && !name.starts_with("xn--")
         && !name.ends_with("-s3alias")

@@ -176,8 +176,13 @@ fn ends_with_empty_line(head: &[u8]) -> bool {
 fn read_head(head: &[u8]) -> Option<State> {
     let mut lengths = None;
     let mut encoded = false;
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r\n")?;
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', head) {
+        let line = head.get(begin..=end)?.strip_suffix(b"\r\n")?;
+        begin = end + 1;
+        if !matches!(line.first(), Some(b'T' | b't' | b'C' | b'c')) {
+            continue;
+        }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {

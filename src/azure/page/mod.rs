@@ -1,6 +1,8 @@
 //! A page of a listing, read entry by entry: what is said of a blob are slices of the page, and only what
 //! somebody keeps is copied. A page has thousands of blobs, and twenty texts of each.
 
+mod before;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -12,12 +14,12 @@ use super::error::BlobError;
 use super::listing::{BlobEntry, BlobPage, ListEntry};
 use super::names::AzureETag;
 use super::properties::{self, BlobHeaders, BlobKind, Metadata, Properties, Tier};
-use super::xml::{Leaf, Tag, Walk};
+use super::xml::{Tag, Walk};
 
-/// How many properties of a blob are kept in mind for the next; Azure has thirty.
-const PROPERTIES_MAX: usize = 64;
 /// Most entries take more in a page: what is made room for.
 const ENTRY_BYTES: usize = 800;
+
+pub(super) use before::Before;
 
 /// A page of a container's blobs as it came.
 #[derive(Clone, Debug)]
@@ -114,13 +116,26 @@ impl ListingPage {
     }
 }
 
+/// The elements of the blob before: those of the next one are the same, most likely.
+#[derive(Default)]
+struct BlobBefore<'p> {
+    properties: Before<'p, Property>,
+    metadata: Before<'p, ()>,
+}
+
 fn read_entries<'p>(
     walk: &mut Walk<'p>,
     each: &mut impl FnMut(Listed<'_, 'p>),
 ) -> Result<(), BlobError> {
-    let (mut blob, mut before) = (ListedBlob::default(), Before::default());
-    while let Some(tag) = walk.child()? {
-        match tag.name() {
+    let (mut blob, mut before) = (ListedBlob::default(), BlobBefore::default());
+    loop {
+        let name = if walk.begins("Blob") {
+            "Blob"
+        } else {
+            let Some(tag) = walk.child()? else { return Ok(()) };
+            tag.name()
+        };
+        match name {
             "Blob" => {
                 blob.read(walk, &mut before)?;
                 each(Listed::Blob(&blob));
@@ -129,7 +144,6 @@ fn read_entries<'p>(
             _ => walk.skip()?,
         }
     }
-    Ok(())
 }
 
 /// What has one name (a blob and its snapshots) keeps its order.
@@ -167,7 +181,7 @@ fn read_name<'p>(walk: &mut Walk<'p>, tag: &Tag<'_>) -> Result<Cow<'p, str>, Blo
 
 impl<'p> ListedBlob<'p> {
     /// Reads the next one in the place of the one before, whose room for metadata is kept.
-    fn read(&mut self, walk: &mut Walk<'p>, before: &mut Before<'p>) -> Result<(), BlobError> {
+    fn read(&mut self, walk: &mut Walk<'p>, before: &mut BlobBefore<'p>) -> Result<(), BlobError> {
         let mut metadata = std::mem::take(&mut self.metadata);
         metadata.clear();
         *self = Self { metadata, ..Self::default() };
@@ -181,11 +195,19 @@ impl<'p> ListedBlob<'p> {
                 }
                 continue;
             }
+            if walk.begins("Properties") {
+                self.properties.read(walk, &mut before.properties)?;
+                continue;
+            }
+            if walk.begins("Metadata") {
+                self.read_metadata(walk, &mut before.metadata)?;
+                continue;
+            }
             let Some(tag) = walk.child()? else { break };
             match tag.name() {
                 "Name" => name = Some(read_name(walk, &tag)?),
-                "Properties" => self.properties.read(walk, before)?,
-                "Metadata" => self.read_metadata(walk)?,
+                "Properties" => self.properties.read(walk, &mut before.properties)?,
+                "Metadata" => self.read_metadata(walk, &mut before.metadata)?,
                 of => self.set(of, walk.text()?),
             }
         }
@@ -201,10 +223,20 @@ impl<'p> ListedBlob<'p> {
         }
     }
 
-    fn read_metadata(&mut self, walk: &mut Walk<'p>) -> Result<(), BlobError> {
+    fn read_metadata(
+        &mut self,
+        walk: &mut Walk<'p>,
+        before: &mut Before<'p, ()>,
+    ) -> Result<(), BlobError> {
         self.metadata.clear();
-        while let Some(row) = walk.leaf()? {
-            self.metadata.push(row);
+        for at in 0.. {
+            if let Some((leaf, ())) = before.next(walk, at, |_| ()) {
+                self.metadata.push((leaf.name(), Cow::Borrowed(leaf.text)));
+            } else if let Some(row) = walk.leaf()? {
+                self.metadata.push(row);
+            } else {
+                break;
+            }
         }
         Ok(())
     }
@@ -253,13 +285,9 @@ impl<'p> ListedBlob<'p> {
     }
 }
 
-/// The properties of the blob before, in their order: those of the next one are the same, most likely.
-#[derive(Debug, Default)]
-pub(super) struct Before<'p>(Vec<(Leaf<'p>, Property)>);
-
 /// The properties that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Property {
+pub(super) enum Property {
     ETag,
     LastModified,
     ContentLength,
@@ -298,35 +326,16 @@ impl Property {
     }
 }
 
-impl<'p> Before<'p> {
-    /// The property that comes next, the `at`th of its blob, if it can be read without looking twice.
-    fn next(&mut self, walk: &mut Walk<'p>, at: usize) -> Option<(Property, &'p str)> {
-        if let Some((leaf, property)) = self.0.get(at)
-            && let Some(text) = walk.leaf_like(leaf)
-        {
-            return Some((*property, text));
-        }
-        let leaf = walk.plain_leaf()?;
-        let property = Property::named(leaf.name());
-        if let Some(other) = self.0.get_mut(at) {
-            *other = (leaf, property);
-        } else if self.0.len() < PROPERTIES_MAX {
-            self.0.push((leaf, property));
-        }
-        Some((property, leaf.text))
-    }
-}
-
 impl<'p> ListedProperties<'p> {
     /// Reads the children of `<Properties>`.
     pub(super) fn read(
         &mut self,
         walk: &mut Walk<'p>,
-        before: &mut Before<'p>,
+        before: &mut Before<'p, Property>,
     ) -> Result<(), BlobError> {
         for at in 0.. {
-            if let Some((property, text)) = before.next(walk, at) {
-                self.set(property, Cow::Borrowed(text));
+            if let Some((leaf, property)) = before.next(walk, at, Property::named) {
+                self.set(property, Cow::Borrowed(leaf.text));
             } else if let Some((name, text)) = walk.leaf()? {
                 self.set(Property::named(name), text);
             } else {

@@ -113,6 +113,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether a child of this name and without attributes comes next; the walk is then inside of it, as
+    /// after [`Self::child`]. To look for what is most likely there is less work than looking what is there.
+    pub(super) fn begins(&mut self, name: &'static str) -> bool {
+        if self.is_empty || self.open.len() >= DEPTH_MAX {
+            return false;
+        }
+        let tag = self.rest.strip_prefix('<').and_then(|tag| tag.strip_prefix(name));
+        let Some(rest) = tag.and_then(|tag| tag.strip_prefix('>')) else { return false };
+        self.rest = rest;
+        self.open.push(name);
+        true
+    }
+
     /// The next child as its name and its text; none at the end of the element, and the walk is then
     /// behind it.
     pub(super) fn leaf(&mut self) -> Result<Option<(&'a str, Cow<'a, str>)>, BlobError> {
@@ -134,21 +147,20 @@ impl<'a> Walk<'a> {
         Some(leaf)
     }
 
-    /// The text of such a child, if its start tag is just the one of `before`; else the walk stays where it
-    /// is. To look for what is most likely there is half the work of looking what is there.
-    pub(super) fn leaf_like(&mut self, before: &Leaf<'_>) -> Option<&'a str> {
+    /// Such a child, if its start tag is just the one of `before`; else the walk stays where it is. It is half
+    /// the work.
+    pub(super) fn leaf_like(&mut self, before: Leaf<'a>) -> Option<Leaf<'a>> {
         if self.is_empty {
             return None;
         }
         let inside = self.rest.strip_prefix(before.tag)?;
         if before.ends_itself() {
             self.rest = inside;
-            return Some("");
+            return Some(before);
         }
-        let text_end = text_end(inside)?;
-        let (text, end) = inside.split_at_checked(text_end)?;
+        let (text, end) = inside.split_at_checked(text_end(inside)?)?;
         self.rest = end.strip_prefix("</")?.strip_prefix(before.tag.get(1..)?)?;
-        Some(text)
+        Some(Leaf { text, ..before })
     }
 
     /// Goes behind the element whose start tag was read last.
