@@ -39,7 +39,9 @@ def run(what, command, **more):
         text=True,
         **more,
     )
-    note(what, done.stdout.strip() if done.returncode else None)
+    # Some say nothing when they fail.
+    said = done.stdout.strip() or f"exit code {done.returncode}"
+    note(what, said if done.returncode else None)
 
 
 def systemd(folder):
@@ -52,6 +54,26 @@ def systemd(folder):
     run("systemd: verify", ["systemd-analyze", "verify", "--man=no", unit])
     exposure = ["systemd-analyze", "security", "--offline=true", f"--threshold={SYSTEMD_EXPOSURE_MAX}"]
     run(f"systemd: exposure at most {SYSTEMD_EXPOSURE_MAX / 10}", [*exposure, unit])
+    low_ports(folder, unit.read_text())
+
+
+def low_ports(folder, text):
+    """The drop-in, merged as systemd does: the last of a name counts, but for lists, which an empty one begins anew."""
+    unit = folder / "low-ports.service"
+    added = (DEPLOY / "systemd/low-ports.conf").read_text()
+    unit.write_text(text)
+    (folder / "low-ports.service.d").mkdir()
+    (folder / "low-ports.service.d/low-ports.conf").write_text(added)
+    run("systemd: verify with low-ports.conf", ["systemd-analyze", "verify", "--man=no", unit])
+    settings = dict(re.findall(r"(?m)^(\w+)=(.*)$", text + added))
+    wanted = {
+        "AmbientCapabilities": "CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
+        # In a user namespace of its own the capability counts for nothing: `Permission denied` at the bind.
+        "PrivateUsers": "no",
+    }
+    missed = [f"{name}={value}" for name, value in wanted.items() if settings.get(name) != value]
+    note("systemd: low-ports.conf can bind", f"it lacks {', '.join(missed)}" if missed else None)
 
 
 def valid(what, text):
@@ -113,6 +135,12 @@ def helm():
                 note(f"helm: {key} = {value} is refused")
 
 
+def ignored():
+    """Where the pages have people put secrets inside the tree."""
+    for place in ["deploy/compose/config/azure.key", ".env", "deploy/compose/.env"]:
+        run(f"git leaves {place} alone", ["git", "check-ignore", place])
+
+
 def compose():
     files = [pathlib.Path("docker-compose.yml"), *sorted((DEPLOY / "compose").glob("*.yml"))]
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -153,6 +181,21 @@ def proxies(folder):
         yaml.safe_load((DEPLOY / "proxies" / name).read_text())
 
 
+def balancer():
+    """tests/it/proxies runs the first: what it holds there (no signature in the log, X-Forwarded-For replaced) counts
+    for the second too, as long as they differ only in TLS and in where the gateways are."""
+    own = re.compile(r"(bind|server|ssl-default-bind-options) |http-request set-header X-Forwarded-Proto ")
+
+    def lines(name):
+        text = (DEPLOY / name).read_text().split("\nresolvers ")[0]
+        found = [line.strip() for line in text.splitlines()]
+        return [line for line in found if line and not line.startswith("#") and not own.match(line)]
+
+    one, other = lines("proxies/haproxy.cfg"), lines("compose/haproxy.cfg")
+    apart = [f"{line!r}" for line in [*one, *other] if (line in one) != (line in other)]
+    note("deploy/compose/haproxy.cfg is deploy/proxies/haproxy.cfg", ", ".join(apart) or None)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -160,7 +203,9 @@ def main():
         kubernetes()
         helm()
         compose()
+        ignored()
         proxies(folder)
+        balancer()
     if faults:
         sys.exit(f"{len(faults)} faults")
 

@@ -109,6 +109,11 @@ impl Shared {
         self.last_answered.load(Ordering::Relaxed)
     }
 
+    /// Whether a request has not been answered to its end.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// While it lives, silence is not held against the client.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);

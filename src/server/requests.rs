@@ -21,7 +21,7 @@ use crate::server::preface::Rewound;
 /// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
 /// 400 MiB of slow readers. (See `docs/limits.md`.)
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// How long, and how much, is read of a client that has its last answer and goes on sending.
+/// How long a client is waited for that has its last answer, and how much is read that it sends.
 const LINGER: Duration = Duration::from_secs(5);
 /// In bytes.
 const LINGER_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -88,8 +88,15 @@ where
             if shared.is_fresh() {
                 return Ok(None);
             }
+            // Who reads an answer still is waited for a little: what lies in the kernel when a container
+            // ends goes with its network.
+            let is_read = shared.is_busy();
             Pin::new(&mut connection).graceful_shutdown();
-            return connection.await.map(|()| None);
+            (&mut connection).await?;
+            if is_read {
+                linger(connection.into_parts().io.into_inner().into_inner().into_inner()).await;
+            }
+            return Ok(None);
         }
     }
     let parts = connection.into_parts();
@@ -99,9 +106,9 @@ where
     Ok(nothing_left.then(|| parts.io.into_inner().into_inner()))
 }
 
-/// Throws away what a client still sends after an answer that ended the connection. To close with bytes
+/// Waits until a client closes that has its last answer, and throws away what it still sends. To close with bytes
 /// unread would reset it, and a reset can take the answer from a client that has not read it yet:
-/// <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>. It ends when the client closes, in time.
+/// <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>.
 async fn linger<T: AsyncRead + Unpin>(io: T) {
     let mut nowhere = tokio::io::sink();
     let mut rest = io.take(LINGER_BYTES_MAX);
@@ -301,6 +308,28 @@ mod tests {
         let connection = serve(server, begun, PEER, tower::service_fn(refuse), &manner);
         tokio::join!(connection, client.write_all(REQUEST)).1.unwrap();
         assert_eq!(begun.elapsed(), LINGER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_who_reads_its_answer_but_not_for_long() {
+        for (reads, ended) in [(Duration::from_secs(2), 5), (Duration::from_secs(60), 8)] {
+            let manner = manner();
+            let (mut client, server) = duplex(1024);
+            let begun = Instant::now();
+            let connection = async {
+                serve(server, begun, PEER, tower::service_fn(slow), &manner).await;
+                begun.elapsed().as_secs()
+            };
+            let asks = async {
+                client.write_all(REQUEST).await.unwrap();
+                sleep(Duration::from_secs(1)).await;
+                manner.drain.cancel();
+                read_answer(&mut client).await;
+                sleep(reads).await;
+                drop(client);
+            };
+            assert_eq!(tokio::join!(connection, asks).0, ended);
+        }
     }
 
     #[tokio::test(start_paused = true)]

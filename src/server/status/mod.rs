@@ -130,7 +130,7 @@ fn traffic(out: &mut String, shown: &Shown<'_>) -> fmt::Result {
         ("Object bytes in memory", format!("{} of {}", mebibytes(held), mebibytes(most))),
         ("Open uploads in parts", uploads),
         ("Requests at once, at most", shown.config.limits.max_in_flight.to_string()),
-        ("Of one user", shown.config.limits.max_in_flight_per_user.to_string()),
+        ("Of one user, at most", shown.config.limits.max_in_flight_per_user.to_string()),
         ("Users", shown.config.users.len().to_string()),
     ] {
         writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")?;
