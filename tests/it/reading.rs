@@ -63,7 +63,7 @@ async fn a_client_that_waits_gets_ranges_ahead() {
     // Longer than the client takes for what it has.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     pause.open();
-    gate.arrived().await;
+    // Two at once, before either is answered; more when those were too few.
     gate.arrived().await;
     gate.arrived().await;
     for _ in 0..40 {
