@@ -100,15 +100,17 @@ impl Wire {
         if request.body.len() < HEAD_BYTES_MAX {
             // One segment for both, as real clients do it.
             let whole = [&request.head[..], &request.body[..]].concat();
-            return self.stream.write_all(&whole).await;
+            return self.write(&whole).await;
         }
         self.stream.write_all(&request.head).await?;
-        self.stream.write_all(&request.body).await
+        self.write(&request.body).await
     }
 
     /// Sends more of a body.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        // TLS keeps what it has not sent.
+        self.stream.flush().await
     }
 
     /// Waits for the answer to what was sent.
