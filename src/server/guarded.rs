@@ -72,7 +72,7 @@ impl Shared {
     pub(super) fn rests(&self) -> bool {
         let heads = self.clear_heads.load(Ordering::Relaxed);
         self.silent.load(Ordering::Relaxed)
-            && self.in_flight.load(Ordering::Relaxed) == 0
+            && !self.is_busy()
             && self.requests.load(Ordering::Relaxed) == heads
     }
 
@@ -84,8 +84,7 @@ impl Shared {
     /// How long there has been no request, unless there is one.
     pub(super) fn quiet(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.quiet_since.load(Ordering::Relaxed));
-        let idle = self.in_flight.load(Ordering::Relaxed) == 0;
-        idle.then(|| self.started.elapsed().saturating_sub(since))
+        (!self.is_busy()).then(|| self.started.elapsed().saturating_sub(since))
     }
 
     /// Counts the request that hyper hands on now; whether its head was clear.
@@ -263,7 +262,7 @@ impl<T> Guarded<T> {
     }
 
     fn awaited(&self) -> Option<Waiting> {
-        if self.shared.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.shared.is_busy() {
             return None;
         }
         match self.tracker.as_ref()?.phase() {
@@ -328,7 +327,7 @@ impl<T> Guarded<T> {
     /// Keeps back a refusal that hyper makes by itself, and says it as S3 does. Such a one is all that is
     /// written while no request is open, and is written at once.
     fn keeps_back(&mut self, bytes: &[u8]) -> bool {
-        if self.tracker.is_none() || self.shared.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.tracker.is_none() || self.shared.is_busy() {
             return false;
         }
         let Some((status, words)) = last_words::in_place_of(bytes) else { return false };

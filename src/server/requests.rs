@@ -78,7 +78,7 @@ where
             if let Some(ended) = ended {
                 ended?;
                 if shared.ends_early() {
-                    linger(connection.into_parts().io.into_inner().into_inner().into_inner()).await;
+                    linger(connection).await;
                 }
                 return Ok(None);
             }
@@ -94,7 +94,7 @@ where
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await?;
             if is_read {
-                linger(connection.into_parts().io.into_inner().into_inner().into_inner()).await;
+                linger(connection).await;
             }
             return Ok(None);
         }
@@ -109,8 +109,13 @@ where
 /// Waits until a client closes that has its last answer, and throws away what it still sends. To close with bytes
 /// unread would reset it, and a reset can take the answer from a client that has not read it yet:
 /// <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>.
-async fn linger<T: AsyncRead + Unpin>(io: T) {
+async fn linger<T, S>(connection: Connection<T, S>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Handler,
+{
     let mut nowhere = tokio::io::sink();
+    let io = connection.into_parts().io.into_inner().into_inner().into_inner();
     let mut rest = io.take(LINGER_BYTES_MAX);
     // However it ends, the connection does.
     drop(tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await);
