@@ -29,6 +29,9 @@ use crate::workload::{Cost, Workload};
 /// What everything here ends with.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// What a machine that compiles as it goes is given before it is measured, at each workload.
+const WARM_UP: Duration = Duration::from_secs(15);
+
 /// Measures bluebucket, the stub alone, and the rivals that are at hand.
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -66,6 +69,9 @@ struct Arguments {
     /// Measures the gateway with TLS, too.
     #[arg(long)]
     tls: bool,
+    /// Measures the gateway with one and with two worker threads, too.
+    #[arg(long)]
+    threads: bool,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -125,20 +131,7 @@ async fn measure(arguments: &Arguments) -> Outcome {
         write!(io::stdout(), "{text}")?;
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
-    let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
-    subjects.push(Subject::stub(&stub).await?);
-    if arguments.tls {
-        subjects.push(Subject::with_tls(start).await?);
-    }
-    for (name, at) in [
-        ("versitygw", &programs.versitygw),
-        ("s3proxy", &programs.s3proxy),
-        ("rclone", &programs.rclone),
-    ] {
-        if at.is_some() {
-            subjects.push(Subject::gateway(name, start).await?);
-        }
-    }
+    let subjects = subjects(arguments, start).await?;
     let text = if arguments.memory {
         memory_of(&subjects).await?
     } else {
@@ -148,6 +141,29 @@ async fn measure(arguments: &Arguments) -> Outcome {
     write!(io::stdout(), "{text}")?;
     std::fs::remove_dir_all(&folder)?;
     Ok(())
+}
+
+/// All that are measured beside each other.
+async fn subjects(arguments: &Arguments, start: Start<'_>) -> Outcome<Vec<Subject>> {
+    let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
+    subjects.push(Subject::stub(start.stub).await?);
+    if arguments.tls {
+        subjects.push(Subject::with_tls(start).await?);
+    }
+    if arguments.threads {
+        subjects.push(Subject::with_threads("bluebucket-1-thread", 1, start).await?);
+        subjects.push(Subject::with_threads("bluebucket-2-threads", 2, start).await?);
+    }
+    for (name, at) in [
+        ("versitygw", &start.programs.versitygw),
+        ("s3proxy", &start.programs.s3proxy),
+        ("rclone", &start.programs.rclone),
+    ] {
+        if at.is_some() {
+            subjects.push(Subject::gateway(name, start).await?);
+        }
+    }
+    Ok(subjects)
 }
 
 /// Each crowd meets a gateway of its own.
@@ -192,6 +208,9 @@ async fn costs_of(
     for workload in workload::ALL {
         if !workload.name.contains(&arguments.only) {
             continue;
+        }
+        for subject in subjects.iter().filter(|subject| subject.warms_up()) {
+            cost_of(workload, subject, stub, WARM_UP).await?;
         }
         let mut costs: Vec<Vec<Cost>> = subjects.iter().map(|_| Vec::new()).collect();
         for _ in 0..arguments.runs {

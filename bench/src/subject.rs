@@ -131,6 +131,18 @@ impl Subject {
         Self::started("bluebucket-tls", at, &command, start).await
     }
 
+    /// Starts a gateway with so many threads for requests, on whatever cores it has.
+    pub(crate) async fn with_threads(
+        name: &'static str,
+        threads: usize,
+        start: Start<'_>,
+    ) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = start.bluebucket(address);
+        command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        Self::started(name, At::new(address, None), &command, start).await
+    }
+
     async fn started(
         name: &'static str,
         at: At,
@@ -183,6 +195,11 @@ impl Subject {
                 Ok(self.bare(method, target, extra, body))
             }
         }
+    }
+
+    /// Whether it is the faster the longer it has run.
+    pub(crate) fn warms_up(&self) -> bool {
+        self.name == "s3proxy"
     }
 
     /// Whether it is neither ours nor the stub.

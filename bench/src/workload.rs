@@ -19,6 +19,8 @@ const MIB: usize = 1024 * KIB;
 const KEYS: usize = 256;
 /// How many keys a page of a listing has.
 const PAGE: usize = 1000;
+/// How many keys a large bucket has.
+const MILLION: usize = 1_000_000;
 /// Parts of the multipart workload, and their size.
 const PARTS: usize = 16;
 const PART_BYTES: usize = 8 * MIB;
@@ -41,12 +43,12 @@ pub(crate) enum Kind {
     Get { bytes: usize },
     Head,
     Delete,
-    List { delimiter: bool },
+    List { delimiter: bool, million: bool },
     Multipart,
 }
 
 /// All of them.
-pub(crate) const ALL: [Workload; 18] = {
+pub(crate) const ALL: [Workload; 21] = {
     use Payload::{Signed, Trailer, Unsigned};
     const fn row(name: &'static str, kind: Kind, connections: usize) -> Workload {
         Workload { name, kind, connections }
@@ -56,14 +58,17 @@ pub(crate) const ALL: [Workload; 18] = {
         row("GET 1 KiB", Kind::Get { bytes: KIB }, 16),
         row("HEAD", Kind::Head, 16),
         row("DELETE", Kind::Delete, 16),
-        row("list 1,000", Kind::List { delimiter: false }, 4),
-        row("list 1,000, delimiter", Kind::List { delimiter: true }, 4),
+        row("list 1,000", Kind::List { delimiter: false, million: false }, 4),
+        row("list 1,000, delimiter", Kind::List { delimiter: true, million: false }, 4),
+        row("list 1,000 of a million", Kind::List { delimiter: false, million: true }, 4),
+        row("list 1,000 of a million, delimiter", Kind::List { delimiter: true, million: true }, 4),
         row("PUT 1 KiB, 1 connection", Kind::Put { bytes: KIB, payload: Signed }, 1),
         row("GET 1 KiB, 1 connection", Kind::Get { bytes: KIB }, 1),
         row("PUT 1 KiB, 256 connections", Kind::Put { bytes: KIB, payload: Signed }, 256),
         row("GET 1 KiB, 256 connections", Kind::Get { bytes: KIB }, 256),
         row("PUT 64 MiB, signed", Kind::Put { bytes: 64 * MIB, payload: Signed }, 1),
         row("PUT 64 MiB, unsigned", Kind::Put { bytes: 64 * MIB, payload: Unsigned }, 1),
+        row("PUT 64 MiB, 8 connections", Kind::Put { bytes: 64 * MIB, payload: Unsigned }, 8),
         row("PUT 64 MiB, trailer", Kind::Put { bytes: 64 * MIB, payload: Trailer }, 1),
         row("PUT 1 GiB, unsigned", Kind::Put { bytes: 1024 * MIB, payload: Unsigned }, 1),
         row("GET 64 MiB", Kind::Get { bytes: 64 * MIB }, 1),
@@ -158,7 +163,8 @@ impl Workload {
                     subject.object("DELETE", &name(n), Bytes::new(), Payload::Signed)
                 })
             }
-            Kind::List { delimiter } => listing(subject, delimiter).await,
+            Kind::List { delimiter, million: true } => million(subject, stub, delimiter),
+            Kind::List { delimiter, million: false } => listing(subject, delimiter).await,
             Kind::Multipart => Ok(Vec::new()),
         }
     }
@@ -181,6 +187,22 @@ async fn listing(subject: &Subject, delimiter: bool) -> Outcome<Vec<Request>> {
         subject.object("PUT", &name(n), Bytes::from_static(b"x"), Payload::Unsigned)
     })?;
     load::run(&subject.at, Arc::new(puts), 16, Until::AllSent).await?;
+    Ok(vec![page_of(subject, folder, delimiter)?])
+}
+
+/// A page of 1,000 keys, or of 1,000 prefixes, in a bucket of a million keys.
+fn million(subject: &Subject, stub: &StrictAzure, delimiter: bool) -> Outcome<Vec<Request>> {
+    if stub.names(&subject.bucket).len() < MILLION {
+        let names: Vec<_> =
+            (0..MILLION).map(|n| format!("million/{:03}/{:03}", n / PAGE, n % PAGE)).collect();
+        let blobs = names.iter().map(|name| (name.as_str(), strict_azure::Seed::length(1)));
+        stub.seed(&subject.bucket, blobs)?;
+    }
+    Ok(vec![page_of(subject, "million", delimiter)?])
+}
+
+/// The first page of what is in a folder.
+fn page_of(subject: &Subject, folder: &str, delimiter: bool) -> Outcome<Request> {
     let target = match (subject.is_stub(), delimiter) {
         (true, false) => format!("?comp=list&maxresults=1000&prefix={folder}%2F&restype=container"),
         (true, true) => {
@@ -189,7 +211,7 @@ async fn listing(subject: &Subject, delimiter: bool) -> Outcome<Vec<Request>> {
         (false, false) => format!("?list-type=2&prefix={folder}%2F"),
         (false, true) => format!("?delimiter=%2F&list-type=2&prefix={folder}%2F"),
     };
-    Ok(vec![subject.request("GET", &target, Bytes::new(), Payload::Signed)?])
+    subject.request("GET", &target, Bytes::new(), Payload::Signed)
 }
 
 /// One upload after the other, its parts over several connections.
