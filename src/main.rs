@@ -8,6 +8,11 @@ use bluebucket::server::config::arguments::Arguments;
 use bluebucket::server::output::complain;
 use clap::Parser;
 
+/// Requests are many small allocations on every thread: musl, which the image is built on, takes one lock
+/// for each, and glibc twice the instructions. bench/README.md has what it brings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A variable that is no Unicode is none of ours.
