@@ -34,7 +34,9 @@ RUN apt-get update \
 WORKDIR /source
 # The dependencies first, in a layer that a change of ours leaves alone.
 COPY Cargo.toml Cargo.lock ./
-# Of the other members of the workspace only the manifests are read.
+# Of the members of the workspace that are not built only the manifests are read.
+COPY md5-lanes/Cargo.toml md5-lanes/
+COPY md5-lanes/src md5-lanes/src
 COPY bench/Cargo.toml bench/
 COPY strict-azure/Cargo.toml strict-azure/
 RUN mkdir -p src tests/it bench/src strict-azure/src \

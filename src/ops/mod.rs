@@ -20,6 +20,7 @@ mod annex;
 mod bucket;
 mod documents;
 mod facts;
+mod hashing;
 mod listing;
 mod multipart;
 mod object;

@@ -9,12 +9,15 @@ use super::promised::{Promise, Promised};
 use crate::s3::auth::{Payload, hex};
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::s3::{Code, Error};
+use md5_lanes::Hashed;
 
 /// All digests that somebody promised or asked for, in the making, and no others.
 #[derive(Debug)]
 pub(super) struct Digests {
     sha256: Option<(Sha256, [u8; 32])>,
     md5: Option<Md5State>,
+    /// The MD5 is computed elsewhere.
+    md5_is_given: bool,
     content_md5: Option<[u8; 16]>,
     /// Without a hasher where the checksum is the hash that was signed, which is computed anyway.
     checksum: Option<(Option<Hasher>, Promise)>,
@@ -28,10 +31,15 @@ impl Digests {
             let is_signed = algorithm == ChecksumAlgorithm::Sha256 && signed.is_some();
             (!is_signed).then(|| Hasher::new(algorithm))
         };
-        let with_md5 = md5 == Md5::Compute || promised.content_md5.is_some();
+        let with_md5 = match md5 {
+            Md5::Compute => true,
+            Md5::Skip => promised.content_md5.is_some(),
+            Md5::Given => false,
+        };
         Self {
             sha256: signed.map(|hash| (Sha256::new(), hash)),
             md5: with_md5.then(Md5State::new),
+            md5_is_given: md5 == Md5::Given,
             content_md5: promised.content_md5,
             checksum: promised.checksum.map(|promise| (hasher(promise.algorithm()), promise)),
             trailer: None,
@@ -64,13 +72,19 @@ impl Digests {
         }
     }
 
-    /// Holds every promise against the bytes that came.
-    pub(super) fn verify(self, length: u64) -> Result<Verified, Error> {
+    /// Holds every promise against the bytes that came. `given` is their MD5 where it was computed
+    /// elsewhere.
+    pub(super) fn verify(self, length: u64, given: Option<Hashed>) -> Result<Verified, Error> {
+        if self.md5_is_given != (given.map(Hashed::length) == Some(length)) {
+            let what = "the MD5 is not that of the body";
+            return Err(Error::new(Code::InternalError).caused_by(what));
+        }
         let sha256 = self.sha256.map(|(sha256, signed)| (sha256.finalize().into(), signed));
         if let Some((computed, signed)) = sha256.filter(|(computed, signed)| computed != signed) {
             return Err(another_sha256(&signed, &computed));
         }
-        let md5 = self.md5.map(|md5| <[u8; 16]>::from(md5.finalize()));
+        let computed = self.md5.map(|md5| <[u8; 16]>::from(md5.finalize()));
+        let md5 = computed.or_else(|| given.map(Hashed::md5));
         if let (Some(computed), Some(promised)) = (md5, self.content_md5)
             && computed != promised
         {

@@ -22,14 +22,17 @@ use crate::s3::body::{self, Body, BoxError};
 use crate::s3::{Code, Error};
 use chunked::Decoder;
 use digests::Digests;
+use md5_lanes::Hashed;
 
-/// Whether the caller wants the body's MD5. A promised `Content-MD5` is computed anyway.
+/// Whether the caller wants the body's MD5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Md5 {
     /// Compute it.
     Compute,
-    /// Do without.
+    /// Do without, unless a `Content-MD5` was promised.
     Skip,
+    /// The caller computes it, for [`CheckedBody::finish_with`].
+    Given,
 }
 
 /// A body that checks itself while it is read.
@@ -103,12 +106,21 @@ impl CheckedBody {
 
     /// Checks what can only be checked at the end; only after [`Self::next`] gave none.
     pub fn finish(self) -> Result<Verified, Error> {
+        self.verify(None)
+    }
+
+    /// The same with the MD5 of all bytes that it gave.
+    pub fn finish_with(self, hashed: Hashed) -> Result<Verified, Error> {
+        self.verify(Some(hashed))
+    }
+
+    fn verify(self, hashed: Option<Hashed>) -> Result<Verified, Error> {
         if !self.is_at_end {
             return Err(
                 Error::new(Code::IncompleteBody).caused_by("the body was not read to its end")
             );
         }
-        self.digests.verify(self.received)
+        self.digests.verify(self.received, hashed)
     }
 
     fn next_of_frame(&mut self) -> Result<Option<Bytes>, Error> {

@@ -19,6 +19,7 @@ use crate::s3::auth::{Hex, Payload, SHA256_OF_NOTHING, SignedChunks, hex};
 use crate::s3::body::{self, BoxError};
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::s3::{Code, Error};
+use md5_lanes::{Hashed, Lanes, State, Stream};
 
 /// A body in frames as the network cuts them.
 struct Frames(VecDeque<Result<Frame<Bytes>, BoxError>>);
@@ -601,6 +602,46 @@ fn digests_are_computed_only_where_somebody_asked() {
     let asked = Promised::default().or_compute(ChecksumAlgorithm::Crc32);
     let asked = asked.or_compute(ChecksumAlgorithm::Sha1);
     assert_eq!(asked.checksum.unwrap().algorithm(), ChecksumAlgorithm::Crc32);
+}
+
+/// The MD5 of `text`, computed elsewhere.
+fn hashed(text: &'static [u8]) -> Hashed {
+    let mut stream = [Stream::new(State::default(), [Bytes::from_static(text)])];
+    Lanes::new().digest(&mut stream, usize::MAX);
+    let [stream] = stream;
+    stream.into_state().finish()
+}
+
+/// A body of `abc` whose MD5 is given, and what its headers promise.
+async fn abc_with(content_md5: Option<&[u8]>) -> CheckedBody {
+    let mut headers = HeaderMap::new();
+    if let Some(of) = content_md5 {
+        let md5 = BASE64.encode(&md5::Md5::digest(of));
+        headers.insert("content-md5", md5.parse().unwrap());
+    }
+    let promised = Promised::read(&headers).unwrap();
+    let body = body::full("abc");
+    let mut body =
+        CheckedBody::new(body, Payload::Unsigned, promised, &headers, Md5::Given).unwrap();
+    while body.next().await.unwrap().is_some() {}
+    body
+}
+
+#[tokio::test]
+async fn an_md5_that_is_given_is_held_against_what_was_promised() {
+    for promised in [None, Some(&b"abc"[..])] {
+        let verified = abc_with(promised).await.finish_with(hashed(b"abc")).unwrap();
+        assert_eq!(verified.md5(), Some(hashed(b"abc").md5()));
+    }
+    let wrong = abc_with(Some(b"abd")).await.finish_with(hashed(b"abc"));
+    assert_eq!(wrong.unwrap_err().code(), Code::BadDigest);
+}
+
+#[tokio::test]
+async fn an_md5_that_is_not_given_or_of_other_bytes_proves_nothing() {
+    assert_eq!(abc_with(None).await.finish().unwrap_err().code(), Code::InternalError);
+    let shorter = abc_with(None).await.finish_with(hashed(b"ab"));
+    assert_eq!(shorter.unwrap_err().code(), Code::InternalError);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::azure::{BlobError, BlockRef, Content, Guard, Kind};
 use crate::ops::budget::{Budget, Reserved, STEP_BYTES};
+use crate::ops::hashing::Hasher;
 use crate::ops::object::write::rope::Rope;
 use crate::ops::object::write::{
     BlockIds, Commit, Destination, Failure, PUT_BYTES_MAX, Stored, commit, etag_of, overtaken,
@@ -14,14 +15,15 @@ use crate::ops::object::write::{
 use crate::s3::checksum::Checksum;
 use crate::s3::payload::{CheckedBody, Verified};
 use crate::s3::{Code, Error};
+use md5_lanes::Hashed;
 
 /// The size of a block where memory is not short, in bytes.
 const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
 /// How many blocks of one body are on their way at once.
 const BLOCKS_IN_FLIGHT: usize = 4;
 
-/// Stages the blocks of a body as it comes, and commits them when it is proved. The body computes its
-/// MD5.
+/// Stages the blocks of a body as it comes, and commits them when it is proved. The MD5 of the body is that
+/// of its blocks: each is digested while it is on its way.
 pub(super) async fn put(
     destination: &Destination,
     budget: &Budget,
@@ -32,18 +34,12 @@ pub(super) async fn put(
     while let Some(bytes) = body.next().await? {
         staging.take(bytes).await?;
     }
-    if !staging.staged.is_empty() {
-        staging.send().await?;
-        while !staging.tasks.is_empty() {
-            staging.one().await?;
-        }
-    }
-    let verified = body.finish()?;
+    let held = staging.finish().await?;
+    let verified = body.finish_with(staging.hashed().await?)?;
     let planned = plan(&verified)?;
-    if staging.staged.is_empty() {
-        staging.commit_held(&verified, &planned).await?;
-    } else {
-        staging.commit_list(&verified, planned).await?;
+    match held {
+        Some(held) => staging.commit_held(held, &verified, &planned).await?,
+        None => staging.commit_list(&verified, planned).await?,
     }
     Ok(Stored { etag: etag_of(verified.md5())?, verified })
 }
@@ -62,6 +58,8 @@ struct Staging<'a> {
     total: u64,
     /// Of all blocks that have been sent, one after the other.
     crc64: Option<Checksum>,
+    /// Of all bytes.
+    md5: Hasher,
 }
 
 impl<'a> Staging<'a> {
@@ -76,6 +74,7 @@ impl<'a> Staging<'a> {
             reserved: budget.step().await?,
             total: 0,
             crc64: None,
+            md5: Hasher::new(),
         })
     }
 
@@ -88,8 +87,13 @@ impl<'a> Staging<'a> {
         while !bytes.is_empty() {
             let room = self.room().await?.min(bytes.len());
             self.rope.push(bytes.split_to(room));
+            self.digest();
         }
         Ok(())
+    }
+
+    fn digest(&mut self) {
+        self.rope.fresh().iter().for_each(|chunk| self.md5.push(chunk.clone()));
     }
 
     /// How many more bytes may be held, at least one. Memory grows with what has come; where there is
@@ -119,36 +123,69 @@ impl<'a> Staging<'a> {
         if length == 0 {
             return Ok(());
         }
-        let (content, crc64) = self.rope.take();
+        let (content, crc64, digested) = self.take_rope();
         self.crc64 = match self.crc64 {
             Some(before) => before.followed_by(&crc64, length),
             None => Some(crc64),
         };
         if self.staged.is_empty() {
-            self.send_first(&content).await?;
+            let (sent, ()) = tokio::join!(self.send_first(&content), digested);
+            sent?;
             self.reserved.shrink_to(STEP_BYTES);
             return Ok(());
         }
         let id = self.ids.id(self.staged.len())?;
         self.staged.push(BlockRef::Uncommitted(id.clone()));
-        let Destination { store, path, .. } = self.to;
-        let (store, path) = (store.clone(), path.clone());
+        let to = self.to.clone();
+        let stage = async move {
+            let put = to.store.put_block(&to.path, &id, &content, content.crc64());
+            let (put, ()) = tokio::join!(put, digested);
+            put.map(|_| ())
+        };
         while self.tasks.len() >= BLOCKS_IN_FLIGHT {
             self.one().await?;
         }
         let Some(next) = self.budget.try_reserve(STEP_BYTES) else {
             // There is no memory for another one besides: what this one has serves the next.
-            store.put_block(&path, &id, &content, content.crc64()).await?;
+            stage.await?;
             self.reserved.shrink_to(STEP_BYTES);
             return Ok(());
         };
         let reserved = std::mem::replace(&mut self.reserved, next);
         self.tasks.spawn(async move {
-            let staged = store.put_block(&path, &id, &content, content.crc64()).await;
-            drop((content, reserved));
-            staged.map(|_| ())
+            let staged = stage.await;
+            drop(reserved);
+            staged
         });
         Ok(())
+    }
+
+    /// What has come, and what ends when it has been digested.
+    fn take_rope(&mut self) -> (Content, Checksum, impl Future<Output = ()> + use<>) {
+        self.rope.flush();
+        self.digest();
+        let (content, crc64) = self.rope.take();
+        (content, crc64, self.md5.digested())
+    }
+
+    /// Waits until all has been sent and digested; or what there is, where nothing has been sent.
+    async fn finish(&mut self) -> Result<Option<(Content, Checksum)>, Failure> {
+        if self.staged.is_empty() {
+            self.rope.flush();
+            self.digest();
+            return Ok(Some(self.rope.take()));
+        }
+        self.send().await?;
+        while !self.tasks.is_empty() {
+            self.one().await?;
+        }
+        Ok(None)
+    }
+
+    /// The MD5 of all that was sent, after [`Self::finish`].
+    async fn hashed(&mut self) -> Result<Hashed, Error> {
+        let lost = || Error::new(Code::InternalError).caused_by("the digest of a block was lost");
+        self.md5.finish().await.ok_or_else(lost)
     }
 
     /// Sends the first block and waits for it, so that blocks of another tool that wait on the name
@@ -180,8 +217,12 @@ impl<'a> Staging<'a> {
     }
 
     /// Nothing has been sent: all of it goes with the commit.
-    async fn commit_held(&mut self, verified: &Verified, planned: &Commit) -> Result<(), Failure> {
-        let (content, crc64) = self.rope.take();
+    async fn commit_held(
+        &self,
+        (content, crc64): (Content, Checksum),
+        verified: &Verified,
+        planned: &Commit,
+    ) -> Result<(), Failure> {
         let Destination { store, path, .. } = self.to;
         let guard = verified.md5().map_or_else(|| Guard::Crc64(crc64.number()), Guard::Md5);
         let put = || store.put_blob(path, &content, guard, &planned.options);

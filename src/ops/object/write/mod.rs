@@ -115,7 +115,11 @@ pub(in crate::ops) async fn store(
     let held = held.and_then(|length| budget.try_hold(length));
     let Capabilities { put_blob_answers_md5, put_blob_keeps_md5, .. } = destination.capabilities;
     let from_azure = put_blob_answers_md5 && put_blob_keeps_md5;
-    let md5 = if held.is_some() && from_azure { Md5::Skip } else { Md5::Compute };
+    let md5 = match &held {
+        Some(_) if from_azure => Md5::Skip,
+        Some(_) => Md5::Compute,
+        None => Md5::Given,
+    };
     let Incoming { body, payload, promised, headers } = incoming;
     let body = CheckedBody::new(body, payload, promised, headers, md5)?;
     match held {

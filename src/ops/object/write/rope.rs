@@ -14,6 +14,8 @@ const FRAME_BYTES_MIN: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Rope {
     chunks: Vec<Bytes>,
+    /// How many of them [`Rope::fresh`] has given.
+    given: usize,
     small: BytesMut,
     crc64: Hasher,
     length: u64,
@@ -22,7 +24,7 @@ pub(super) struct Rope {
 impl Default for Rope {
     fn default() -> Self {
         let crc64 = Hasher::new(ChecksumAlgorithm::Crc64Nvme);
-        Self { chunks: Vec::new(), small: BytesMut::new(), crc64, length: 0 }
+        Self { chunks: Vec::new(), given: 0, small: BytesMut::new(), crc64, length: 0 }
     }
 }
 
@@ -47,7 +49,15 @@ impl Rope {
         }
     }
 
-    fn flush(&mut self) {
+    /// The chunks that have been completed since this was last asked.
+    pub(super) fn fresh(&mut self) -> &[Bytes] {
+        let fresh = self.chunks.get(self.given..).unwrap_or_default();
+        self.given = self.chunks.len();
+        fresh
+    }
+
+    /// Completes the last chunk.
+    pub(super) fn flush(&mut self) {
         if !self.small.is_empty() {
             self.chunks.push(self.small.split().freeze());
         }
@@ -80,6 +90,11 @@ mod tests {
             rope.push(Bytes::from(bytes));
         }
         assert_eq!(rope.length(), all.len() as u64);
+        let (mut fresh, mut again) = (rope.fresh().concat(), rope.fresh().len());
+        rope.flush();
+        fresh.extend(rope.fresh().concat());
+        again += rope.fresh().len();
+        assert_eq!((fresh, again), (all.clone(), 0));
         let (content, crc64) = rope.take();
         assert_eq!(content.chunks().concat(), all);
         assert_eq!(content.crc64(), Content::from(all).crc64());

@@ -1,0 +1,213 @@
+//! The 64 steps of MD5 (<https://www.rfc-editor.org/rfc/rfc1321>), of one stream or of one in each lane of
+//! a vector.
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled for the least of all machines"
+)]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "every index is a constant, below the length in the type"
+)]
+
+use std::array;
+
+use fearless_simd::{Simd, SimdBase as _};
+
+/// What is digested at once, in bytes.
+pub(super) const BLOCK_BYTES: usize = 64;
+
+pub(super) type Block = [u8; BLOCK_BYTES];
+
+/// A word of 32 bits, or one in each lane.
+pub(super) trait Word: Copy {
+    fn add(self, other: Self) -> Self;
+    fn add_constant(self, constant: u32) -> Self;
+    fn and(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    fn xor(self, other: Self) -> Self;
+    fn not(self) -> Self;
+    fn turned(self, bits: u32) -> Self;
+}
+
+impl Word for u32 {
+    fn add(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    fn add_constant(self, constant: u32) -> Self {
+        self.wrapping_add(constant)
+    }
+
+    fn and(self, other: Self) -> Self {
+        self & other
+    }
+
+    fn or(self, other: Self) -> Self {
+        self | other
+    }
+
+    fn xor(self, other: Self) -> Self {
+        self ^ other
+    }
+
+    fn not(self) -> Self {
+        !self
+    }
+
+    fn turned(self, bits: u32) -> Self {
+        self.rotate_left(bits)
+    }
+}
+
+/// As many words as a vector of this machine has.
+#[derive(Clone, Copy)]
+pub(super) struct Words<S: Simd>(pub(super) S::u32s);
+
+impl<S: Simd> Words<S> {
+    /// The word that `of` says of each lane.
+    #[inline(always)]
+    pub(super) fn of_lanes(simd: S, of: impl FnMut(usize) -> u32) -> Self {
+        Self(S::u32s::from_fn(simd, of))
+    }
+}
+
+impl<S: Simd> Word for Words<S> {
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    #[inline(always)]
+    fn add_constant(self, constant: u32) -> Self {
+        Self(self.0 + constant)
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        Self(self.0 ^ other.0)
+    }
+
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self(!self.0)
+    }
+
+    #[inline(always)]
+    fn turned(self, bits: u32) -> Self {
+        Self((self.0 << bits) | (self.0 >> (u32::BITS - bits)))
+    }
+}
+
+/// What a block makes of a state.
+#[inline(always)]
+pub(super) fn compress<W: Word>(before: [W; 4], message: &[W; 16]) -> [W; 4] {
+    // A loop over the steps would look up at each turn what each of them knows.
+    macro_rules! steps {
+        ($state:ident: $($step:literal)*) => {
+            $($state = step::<$step, W>($state, message);)*
+        };
+    }
+    let mut state = before;
+    steps! { state:
+        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+        16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+        32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+        48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+    }
+    array::from_fn(|word| before[word].add(state[word]))
+}
+
+/// The integer part of 2^32 times |sin(n)|, n from 1.
+const CONSTANTS: [u32; 64] = [
+    0xd76a_a478,
+    0xe8c7_b756,
+    0x2420_70db,
+    0xc1bd_ceee,
+    0xf57c_0faf,
+    0x4787_c62a,
+    0xa830_4613,
+    0xfd46_9501,
+    0x6980_98d8,
+    0x8b44_f7af,
+    0xffff_5bb1,
+    0x895c_d7be,
+    0x6b90_1122,
+    0xfd98_7193,
+    0xa679_438e,
+    0x49b4_0821,
+    0xf61e_2562,
+    0xc040_b340,
+    0x265e_5a51,
+    0xe9b6_c7aa,
+    0xd62f_105d,
+    0x0244_1453,
+    0xd8a1_e681,
+    0xe7d3_fbc8,
+    0x21e1_cde6,
+    0xc337_07d6,
+    0xf4d5_0d87,
+    0x455a_14ed,
+    0xa9e3_e905,
+    0xfcef_a3f8,
+    0x676f_02d9,
+    0x8d2a_4c8a,
+    0xfffa_3942,
+    0x8771_f681,
+    0x6d9d_6122,
+    0xfde5_380c,
+    0xa4be_ea44,
+    0x4bde_cfa9,
+    0xf6bb_4b60,
+    0xbebf_bc70,
+    0x289b_7ec6,
+    0xeaa1_27fa,
+    0xd4ef_3085,
+    0x0488_1d05,
+    0xd9d4_d039,
+    0xe6db_99e5,
+    0x1fa2_7cf8,
+    0xc4ac_5665,
+    0xf429_2244,
+    0x432a_ff97,
+    0xab94_23a7,
+    0xfc93_a039,
+    0x655b_59c3,
+    0x8f0c_cc92,
+    0xffef_f47d,
+    0x8584_5dd1,
+    0x6fa8_7e4f,
+    0xfe2c_e6e0,
+    0xa301_4314,
+    0x4e08_11a1,
+    0xf753_7e82,
+    0xbd3a_f235,
+    0x2ad7_d2bb,
+    0xeb86_d391,
+];
+
+/// By how many bits a step turns, in each of the four rounds.
+const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+
+/// Step `I` of the 64.
+#[inline(always)]
+fn step<const I: usize, W: Word>([a, b, c, d]: [W; 4], message: &[W; 16]) -> [W; 4] {
+    let (word, mixed) = match I / 16 {
+        0 => (message[I % 16], d.xor(b.and(c.xor(d)))),
+        // Their bits do not meet, and a sum does not wait for b with both.
+        1 => (message[(5 * I + 1) % 16], c.and(d.not()).add(b.and(d))),
+        2 => (message[(3 * I + 5) % 16], b.xor(c.xor(d))),
+        _ => (message[7 * I % 16], c.xor(b.or(d.not()))),
+    };
+    let sum = a.add_constant(CONSTANTS[I]).add(word).add(mixed);
+    [d, b.add(sum.turned(TURNS[I / 16][I % 4])), b, c]
+}
