@@ -14,6 +14,7 @@ use crate::access::{Caller, Directory};
 use crate::ops::accounts::Accounts;
 use crate::ops::bucket_cache::BucketCache;
 use crate::ops::budget::Budget;
+use crate::ops::cores::Cores;
 use crate::ops::documents::DocumentCache;
 use crate::ops::multipart::cache::UploadCache;
 use crate::s3::auth::Payload;
@@ -51,6 +52,7 @@ pub struct Gateway {
     pub(super) documents: DocumentCache,
     pub(super) uploads: UploadCache,
     budget: Budget,
+    cores: Arc<Cores>,
     tasks: TaskTracker,
 }
 
@@ -63,6 +65,7 @@ impl Gateway {
             uploads: UploadCache::new(settings.cache_ttl),
             tasks: TaskTracker::new(),
             budget: Budget::new(settings.memory_bytes),
+            cores: Arc::new(Cores::new()),
             accounts: ArcSwap::from_pointee(accounts),
             users: ArcSwap::from_pointee(users),
             settings,
@@ -101,6 +104,11 @@ impl Gateway {
     /// The memory that objects take.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Whether threads have time to spare.
+    pub(super) fn cores(&self) -> &Arc<Cores> {
+        &self.cores
     }
 }
 

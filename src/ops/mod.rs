@@ -18,6 +18,7 @@ pub mod open;
 
 mod annex;
 mod bucket;
+mod cores;
 mod documents;
 mod facts;
 mod hashing;

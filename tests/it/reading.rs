@@ -3,9 +3,11 @@
 
 use http::Method;
 
+use crate::buckets::bucket;
 use crate::deadlines::counted;
+use crate::harness::gateway::ALICE;
 use crate::harness::stand::behind_a_proxy as stand;
-use crate::harness::{Action, Gate, Proxy, Rule, noise, path, spawn};
+use crate::harness::{Action, Gate, Gateway, Proxy, Rule, noise, path, spawn};
 
 const MIB: usize = 1024 * 1024;
 
@@ -76,6 +78,47 @@ async fn a_client_that_waits_gets_ranges_ahead() {
     let pinned =
         reads.iter().filter(|call| call.headers.iter().any(|(name, _)| name == "if-match"));
     assert_eq!(pinned.count(), reads.len() - 1, "all but the first");
+    counted(&gateway, "bluebucket_held_bytes 0").await;
+}
+
+/// Where there is no memory to hold a range, a stream is asked for in its place, and nothing is held.
+#[tokio::test]
+async fn without_memory_a_client_that_waits_gets_streams() {
+    let proxy = Proxy::to_backend().await;
+    let gateway = Gateway::with(|settings| {
+        settings.azure = proxy.endpoint();
+        let memory = ("BLUEBUCKET_LIMITS_MEMORY_BYTES".to_owned(), (32 * MIB).to_string());
+        settings.environment.push(memory);
+    })
+    .await;
+    let client = gateway.client(ALICE);
+    let bucket = bucket(&client).await;
+    let (at, body) = (path(&bucket, "next"), noise(40 * MIB));
+    client.put(&at).body(&body).ok().await;
+    // An upload that stands still has all that may be held whole: half of the memory.
+    let put = client.put(&path(&bucket, "still")).body(noise(16 * MIB)).prepare();
+    let mut still = client.wire().await;
+    still.send(put.head_bytes()).await.unwrap();
+    still.send(&put.body[..1]).await.unwrap();
+    counted(&gateway, &format!("bluebucket_held_bytes {}", 16 * MIB)).await;
+    let get = |action| Rule::new(action).method(Method::GET).path("next");
+    let (pause, gate) = (Gate::new(), Gate::new());
+    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
+    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
+    proxy.rule(get(Action::Hold(gate.clone()))).await;
+    proxy.calls().await;
+    let reading = spawn(client.get(&at).send());
+    pause.arrived().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    pause.open();
+    gate.arrived().await;
+    counted(&gateway, &format!("bluebucket_held_bytes {}", 16 * MIB)).await;
+    gate.open();
+    let read = reading.await.unwrap().expect_success();
+    assert!(read.body == body, "{} bytes", read.body.len());
+    let asked = asked(&proxy, "next").await;
+    assert_eq!(asked, vec![Method::GET; 3], "the first part, what was cut of it, all the rest");
+    drop(still);
     counted(&gateway, "bluebucket_held_bytes 0").await;
 }
 

@@ -4,11 +4,13 @@
 //! A client that takes its bytes slower than Azure sends them is read for on one connection, whose
 //! buffers are all that it costs. One that waits for Azure gets ranges fetched ahead: each within the
 //! memory budget, which is never waited for, all of one state of the blob, and as many at once as it
-//! takes until it waits no more.
+//! takes until it waits no more. Where the gateway's own threads have no time to spare, ranges would only cost
+//! more of it: then the next stream is opened before the one that is read has ended, and nothing else is done
+//! ahead.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ use tokio::task::JoinSet;
 
 use crate::azure::BlobError;
 use crate::ops::budget::{Budget, Reserved};
+use crate::ops::cores::Cores;
+use crate::ops::gateway::Gateway;
 use crate::ops::object::resume::{Pinned, ResumingBody};
 use crate::s3::body::BoxError;
 
@@ -32,13 +36,13 @@ const RANGES_MAX: usize = 4;
 /// again whether the client keeps up.
 const STREAM_BYTES: u64 = 64 * 1024 * 1024;
 
-type Opening = Pin<Box<dyn Future<Output = Result<ResumingBody, BlobError>> + Send>>;
 type Fetched = (u64, Result<Range, BoxError>);
 
 /// The body of an answer: bytes `next` to `end`, the end not included.
 pub(in crate::ops) struct AheadBody {
     blob: Pinned,
     budget: Budget,
+    cores: Arc<Cores>,
     state: State,
     /// The byte that the client gets next.
     next: u64,
@@ -48,6 +52,8 @@ pub(in crate::ops) struct AheadBody {
     /// How many ranges may be ahead.
     window: usize,
     tasks: JoinSet<Fetched>,
+    /// The stream that comes next, where it has been asked for.
+    opening: JoinSet<Result<ResumingBody, BlobError>>,
     ready: BTreeMap<u64, Range>,
     pace: Pace,
 }
@@ -60,7 +66,7 @@ enum State {
     /// The next bytes have not come.
     Between,
     /// They have been asked for as a stream.
-    Opening(Opening),
+    Opening,
     Ended,
 }
 
@@ -120,17 +126,25 @@ impl std::fmt::Debug for AheadBody {
 
 impl AheadBody {
     /// The bytes up to `end` of the blob that `first` begins.
-    pub(in crate::ops) fn new(blob: Pinned, budget: Budget, first: ResumingBody, end: u64) -> Self {
+    pub(in crate::ops) fn new(
+        gateway: &Gateway,
+        blob: Pinned,
+        first: ResumingBody,
+        end: u64,
+    ) -> Self {
+        let (budget, cores) = (gateway.budget().clone(), Arc::clone(gateway.cores()));
         let (next, asked) = first.span();
         Self {
             blob,
             budget,
+            cores,
             state: State::Streaming(first),
             next,
             asked,
             end,
             window: 0,
             tasks: JoinSet::new(),
+            opening: JoinSet::new(),
             ready: BTreeMap::new(),
             pace: Pace::default(),
         }
@@ -145,9 +159,12 @@ impl AheadBody {
                 let keeps_up = self.pace.client_keeps_up();
                 self.window = if keeps_up { self.window.max(1) } else { 0 };
                 self.top_up();
+                if keeps_up && self.asked < self.end && self.tasks.is_empty() {
+                    self.open();
+                }
             }
             State::Handing(_) => self.top_up(),
-            State::Streaming(_) | State::Between | State::Opening(_) | State::Ended => {}
+            State::Streaming(_) | State::Between | State::Opening | State::Ended => {}
         }
         if self.next == self.end {
             self.state = State::Ended;
@@ -157,6 +174,9 @@ impl AheadBody {
 
     /// Fetches ranges ahead, as many as may be and as there is memory for now.
     fn top_up(&mut self) {
+        if self.window > 0 && self.cores.are_busy() {
+            self.window = 0;
+        }
         while self.tasks.len() + self.ready.len() < self.window && self.asked < self.end {
             let first = self.asked;
             let end = self.end.min(first.saturating_add(RANGE_BYTES));
@@ -167,6 +187,14 @@ impl AheadBody {
         }
     }
 
+    /// Asks for what has not been asked for, as one stream.
+    fn open(&mut self) {
+        let (blob, first) = (self.blob.clone(), self.asked);
+        self.asked = self.end.min(first.saturating_add(STREAM_BYTES));
+        let end = self.asked;
+        self.opening.spawn(async move { blob.stream(first, end).await });
+    }
+
     /// What comes after what the client has.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         if self.asked == self.next {
@@ -174,10 +202,10 @@ impl AheadBody {
             self.top_up();
         }
         if self.asked == self.next {
-            let (blob, first) = (self.blob.clone(), self.next);
-            self.asked = self.end.min(first.saturating_add(STREAM_BYTES));
-            let end = self.asked;
-            self.state = State::Opening(Box::pin(async move { blob.stream(first, end).await }));
+            self.open();
+        }
+        if !self.opening.is_empty() {
+            self.state = State::Opening;
             return Poll::Ready(Ok(()));
         }
         while !self.ready.contains_key(&self.next) {
@@ -267,9 +295,11 @@ impl Body for AheadBody {
                     Ok(()) => {}
                     Err(error) => return this.give_up(error),
                 },
-                State::Opening(opening) => match opening.as_mut().poll(context) {
-                    Poll::Ready(Ok(body)) => this.state = State::Streaming(body),
-                    Poll::Ready(Err(error)) => return this.give_up(error.into()),
+                State::Opening => match this.opening.poll_join_next(context) {
+                    Poll::Ready(Some(Ok(Ok(body)))) => this.state = State::Streaming(body),
+                    Poll::Ready(Some(Ok(Err(error)))) => return this.give_up(error.into()),
+                    Poll::Ready(Some(Err(panic))) => return this.give_up(panic.into()),
+                    Poll::Ready(None) => return this.give_up("a stream was lost".into()),
                     Poll::Pending => {
                         this.pace.waits();
                         return Poll::Pending;
@@ -292,6 +322,7 @@ impl AheadBody {
     fn give_up(&mut self, error: BoxError) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.state = State::Ended;
         self.tasks.abort_all();
+        self.opening.abort_all();
         self.ready.clear();
         Poll::Ready(Some(Err(error)))
     }

@@ -187,8 +187,7 @@ impl Fetch<'_> {
         let here = got_end.min(end).saturating_sub(first);
         let stream = ResumingBody::new(pinned.clone(), body, first, here);
         let body = if first.saturating_add(here) < end {
-            let budget = self.gateway.budget().clone();
-            AheadBody::new(pinned, budget, stream, end).boxed_unsync()
+            AheadBody::new(self.gateway, pinned, stream, end).boxed_unsync()
         } else {
             stream.boxed_unsync()
         };

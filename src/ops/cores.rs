@@ -1,0 +1,99 @@
+//! Whether the threads that serve requests have time to spare.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+/// How long a look back is at least.
+const SPAN: Duration = Duration::from_millis(250);
+/// Above so many hundredths of their time, threads are busy.
+const BUSY_PERCENT: u64 = 90;
+
+/// What is known of them.
+#[derive(Debug)]
+pub(in crate::ops) struct Cores {
+    beginning: Instant,
+    /// When it was last looked, since the beginning, and how long the threads had been busy by then, both
+    /// in microseconds.
+    looked: AtomicU64,
+    busy: AtomicU64,
+    are_busy: AtomicBool,
+}
+
+impl Cores {
+    /// Nothing yet.
+    pub(in crate::ops) fn new() -> Self {
+        let (looked, busy) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { beginning: Instant::now(), looked, busy, are_busy: AtomicBool::new(false) }
+    }
+
+    /// Whether they have lately had none: what is done ahead of time then only makes others wait.
+    pub(in crate::ops) fn are_busy(&self) -> bool {
+        let now = micros(self.beginning.elapsed());
+        let looked = self.looked.load(Ordering::Relaxed);
+        let span = now.saturating_sub(looked);
+        // Of those who come at the same time, one looks.
+        let order = Ordering::Relaxed;
+        if span >= micros(SPAN) && self.looked.compare_exchange(looked, now, order, order).is_ok() {
+            self.are_busy.store(self.look(span), order);
+        }
+        self.are_busy.load(order)
+    }
+
+    /// Whether they were busy in the last `span` microseconds.
+    fn look(&self, span: u64) -> bool {
+        let metrics = Handle::current().metrics();
+        let threads = metrics.num_workers();
+        let busy = (0..threads).map(|thread| metrics.worker_total_busy_duration(thread)).sum();
+        let busy = micros(busy);
+        let lately = busy.saturating_sub(self.busy.swap(busy, Ordering::Relaxed));
+        let all = span.saturating_mul(u64::try_from(threads).unwrap_or(u64::MAX));
+        lately.saturating_mul(100) >= all.saturating_mul(BUSY_PERCENT)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::task::JoinSet;
+
+    use super::{Cores, SPAN};
+
+    async fn works() {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(5) {
+            std::hint::spin_loop();
+        }
+        tokio::task::yield_now().await;
+    }
+
+    async fn waits() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    /// Whether it sees what it should while something is done, some spans later at most.
+    async fn sees(cores: &Cores, expected: bool, mut doing: impl AsyncFnMut()) -> bool {
+        let begun = Instant::now();
+        while cores.are_busy() != expected && begun.elapsed() < 40 * SPAN {
+            doing().await;
+        }
+        cores.are_busy() == expected
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn threads_that_work_are_busy_and_those_that_wait_are_not() {
+        // The thread of the test is none of the runtime's.
+        let mut on_a_worker = JoinSet::new();
+        on_a_worker.spawn(async {
+            let cores = Cores::new();
+            (sees(&cores, true, works).await, sees(&cores, false, waits).await)
+        });
+        assert_eq!(on_a_worker.join_all().await, [(true, true)]);
+    }
+}
