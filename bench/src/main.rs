@@ -30,7 +30,7 @@ use crate::workload::{Cost, Workload};
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What a machine that compiles as it goes is given before it is measured, at each workload.
-const WARM_UP: Duration = Duration::from_secs(15);
+const WARM_UP: Duration = Duration::from_secs(8);
 
 /// Measures bluebucket, the stub alone, and the rivals that are at hand.
 #[derive(Debug, Parser)]

@@ -198,7 +198,11 @@ impl Lanes {
 
     /// Digests about `bytes` of each stream, or less where there is no more.
     pub fn digest<'a>(self, streams: impl IntoIterator<Item = &'a mut Stream>, bytes: usize) {
-        let mut streams: Vec<_> = streams.into_iter().collect();
+        self.digest_all(streams.into_iter().collect(), bytes);
+    }
+
+    // What is generic is compiled where it is called, and so without vectors where that is not optimised.
+    fn digest_all(self, mut streams: Vec<&mut Stream>, bytes: usize) {
         let mut left = bytes / BLOCK_BYTES;
         while left > 0 {
             streams.retain_mut(|stream| stream.seek());

@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 /// How much of a body is told to its thread at once, in bytes. A body that is not longer is digested
 /// where it is: another thread would take longer to wake.
 const PIECE_BYTES: usize = 512 * 1024;
+/// How many pieces of a body may wait to be digested before its reader waits, too.
+const PIECES_MAX: usize = 4;
 /// How much of each stream is digested before it is looked whether there are more, in bytes.
 const TURN_BYTES: usize = 256 * 1024;
 /// How many cores have a thread for digests: it fills its lanes with what they read.
@@ -35,6 +37,8 @@ static THREADS: LazyLock<Vec<Sender<Message>>> = LazyLock::new(start);
 pub(in crate::ops) struct Hasher {
     pending: Vec<Bytes>,
     pending_bytes: usize,
+    /// Ends of pieces that a thread has.
+    ahead: VecDeque<oneshot::Receiver<()>>,
     place: Place,
 }
 
@@ -62,25 +66,40 @@ enum Message {
 impl Hasher {
     /// Of nothing yet.
     pub(in crate::ops) fn new() -> Self {
-        Self { pending: Vec::new(), pending_bytes: 0, place: Place::Here(State::default()) }
+        let place = Place::Here(State::default());
+        Self { pending: Vec::new(), pending_bytes: 0, ahead: VecDeque::new(), place }
     }
 
-    /// Takes the next bytes.
-    pub(in crate::ops) fn push(&mut self, bytes: Bytes) {
+    /// Takes the next bytes, once not too many wait.
+    pub(in crate::ops) async fn push(&mut self, bytes: Bytes) {
         self.pending_bytes += bytes.len();
         self.pending.push(bytes);
         if self.pending_bytes > PIECE_BYTES {
             self.hand_over();
+            let mark = self.mark();
+            self.ahead.push_back(mark);
+        }
+        while self.ahead.len() > PIECES_MAX
+            && let Some(first) = self.ahead.front_mut()
+        {
+            // A thread that is no more keeps nobody waiting.
+            first.await.ok();
+            self.ahead.pop_front();
         }
     }
 
     /// Ends when all bytes so far have been digested.
     pub(in crate::ops) fn digested(&mut self) -> impl Future<Output = ()> + use<> {
         self.hand_over();
+        let mark = self.mark();
+        // Where no thread has it, it has been digested.
+        async move { drop(mark.await) }
+    }
+
+    fn mark(&self) -> oneshot::Receiver<()> {
         let (done, digested) = oneshot::channel();
         self.tell(|number| Message::Mark(number, done));
-        // Where no thread has it, it has been digested.
-        async move { drop(digested.await) }
+        digested
     }
 
     /// The digest of all bytes; none if the thread that had it is no more.
@@ -277,7 +296,7 @@ mod tests {
         for frame in 0..frames {
             let bytes = Bytes::from(vec![body ^ 0x5a; 100_000 + 77 * frame]);
             all.extend_from_slice(&bytes);
-            hasher.push(bytes);
+            hasher.push(bytes).await;
             if frame % 5 == usize::from(body % 5) {
                 hasher.digested().await;
             }
@@ -300,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_stands_still_does_not_stop_the_others() {
         let mut still = Hasher::new();
-        still.push(Bytes::from(vec![1; 2 * PIECE_BYTES]));
+        still.push(Bytes::from(vec![1; 2 * PIECE_BYTES])).await;
         still.digested().await;
         check(7, 15).await;
         // Nor does one that is given up.

@@ -87,13 +87,15 @@ impl<'a> Staging<'a> {
         while !bytes.is_empty() {
             let room = self.room().await?.min(bytes.len());
             self.rope.push(bytes.split_to(room));
-            self.digest();
+            self.digest().await;
         }
         Ok(())
     }
 
-    fn digest(&mut self) {
-        self.rope.fresh().iter().for_each(|chunk| self.md5.push(chunk.clone()));
+    async fn digest(&mut self) {
+        for chunk in self.rope.fresh() {
+            self.md5.push(chunk.clone()).await;
+        }
     }
 
     /// How many more bytes may be held, at least one. Memory grows with what has come; where there is
@@ -123,7 +125,7 @@ impl<'a> Staging<'a> {
         if length == 0 {
             return Ok(());
         }
-        let (content, crc64, digested) = self.take_rope();
+        let (content, crc64, digested) = self.take_rope().await;
         self.crc64 = match self.crc64 {
             Some(before) => before.followed_by(&crc64, length),
             None => Some(crc64),
@@ -161,9 +163,9 @@ impl<'a> Staging<'a> {
     }
 
     /// What has come, and what ends when it has been digested.
-    fn take_rope(&mut self) -> (Content, Checksum, impl Future<Output = ()> + use<>) {
+    async fn take_rope(&mut self) -> (Content, Checksum, impl Future<Output = ()> + use<>) {
         self.rope.flush();
-        self.digest();
+        self.digest().await;
         let (content, crc64) = self.rope.take();
         (content, crc64, self.md5.digested())
     }
@@ -172,7 +174,7 @@ impl<'a> Staging<'a> {
     async fn finish(&mut self) -> Result<Option<(Content, Checksum)>, Failure> {
         if self.staged.is_empty() {
             self.rope.flush();
-            self.digest();
+            self.digest().await;
             return Ok(Some(self.rope.take()));
         }
         self.send().await?;
