@@ -23,7 +23,7 @@ use clap::Parser;
 use strict_azure::{Auth, Digests, Options, StrictAzure};
 
 use crate::subject::{Programs, Start, Subject};
-use crate::table::{Figures, Row};
+use crate::table::Figures;
 use crate::workload::{Cost, Workload};
 
 /// What everything here ends with.
@@ -132,13 +132,12 @@ async fn measure(arguments: &Arguments) -> Outcome {
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
     let subjects = subjects(arguments, start).await?;
-    let text = if arguments.memory {
-        memory_of(&subjects).await?
+    if arguments.memory {
+        write!(io::stdout(), "{}", memory_of(&subjects).await?)?;
     } else {
         stub.behave(|behaviour| behaviour.delay = Duration::from_millis(arguments.delay_ms));
-        costs_of(arguments, &subjects, &stub).await?
-    };
-    write!(io::stdout(), "{text}")?;
+        costs_of(arguments, &subjects, &stub).await?;
+    }
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
@@ -198,13 +197,9 @@ async fn memory_of(subjects: &[Subject]) -> Outcome<String> {
     table::memory(&held)
 }
 
-async fn costs_of(
-    arguments: &Arguments,
-    subjects: &[Subject],
-    stub: &StrictAzure,
-) -> Outcome<String> {
+async fn costs_of(arguments: &Arguments, subjects: &[Subject], stub: &StrictAzure) -> Outcome {
     let time = Duration::from_secs(arguments.seconds);
-    let mut rows = Vec::new();
+    write!(io::stdout(), "{}", table::head_of_costs(subjects)?)?;
     for workload in workload::ALL {
         if !workload.name.contains(&arguments.only) {
             continue;
@@ -213,16 +208,18 @@ async fn costs_of(
             cost_of(workload, subject, stub, WARM_UP).await?;
         }
         let mut costs: Vec<Vec<Cost>> = subjects.iter().map(|_| Vec::new()).collect();
-        for _ in 0..arguments.runs {
-            for (subject, costs) in subjects.iter().zip(&mut costs) {
+        for run in 0..arguments.runs {
+            // What a subject could not do once is not tried again: it may have taken minutes.
+            let able = subjects.iter().zip(&mut costs).filter(|(_, costs)| costs.len() == run);
+            for (subject, costs) in able {
                 costs.extend(cost_of(workload, subject, stub, time).await?);
             }
         }
-        let figures = costs.iter().map(|costs| Figures::median(&workload, costs)).collect();
-        writeln!(io::stderr(), "{} done", workload.name)?;
-        rows.push(Row { workload, figures });
+        let figures: Vec<_> = costs.iter().map(|costs| Figures::median(&workload, costs)).collect();
+        // A row at a time: a run of an hour that is ended has said what it saw.
+        write!(io::stdout(), "{}", table::row_of_costs(&workload, subjects, &figures)?)?;
     }
-    table::costs(subjects, &rows)
+    Ok(())
 }
 
 /// One run. A subject that cannot do a thing does not end the others' runs.

@@ -21,15 +21,6 @@ pub(crate) struct Figures {
     azure: f64,
 }
 
-/// One row: a workload and what each subject made of it; none where it failed.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// What was done.
-    pub(crate) workload: Workload,
-    /// In the order of the subjects.
-    pub(crate) figures: Vec<Option<Figures>>,
-}
-
 impl Figures {
     /// The medians of several runs of `workload`.
     pub(crate) fn median(workload: &Workload, costs: &[Cost]) -> Option<Self> {
@@ -72,8 +63,8 @@ fn requests(cost: &Cost) -> f64 {
     float(u64::try_from(cost.taken.latencies.len()).unwrap_or(u64::MAX))
 }
 
-/// The table of costs. The first subject is ours.
-pub(crate) fn costs(subjects: &[Subject], rows: &[Row]) -> Outcome<String> {
+/// The head of the table of costs. The first subject is ours.
+pub(crate) fn head_of_costs(subjects: &[Subject]) -> Outcome<String> {
     let mut out = String::new();
     write!(out, "| CPU (rate; p50, p99 ms; Azure requests) |")?;
     for subject in subjects {
@@ -81,26 +72,34 @@ pub(crate) fn costs(subjects: &[Subject], rows: &[Row]) -> Outcome<String> {
     }
     writeln!(out, " best rival ÷ ours |")?;
     writeln!(out, "|---{}|---|", "|---".repeat(subjects.len()))?;
-    for Row { workload, figures } in rows {
-        let (unit, rate) = if workload.is_large() { ("ms/MB", "MB/s") } else { ("µs", "/s") };
-        write!(out, "| {} |", workload.name)?;
-        for figures in figures {
-            match figures {
-                None => write!(out, " fails |")?,
-                Some(f) => write!(
-                    out,
-                    " {:.2} {unit} ({:.0} {rate}; {:.2}, {:.2}; {:.1}) |",
-                    f.cpu, f.rate, f.p50, f.p99, f.azure
-                )?,
-            }
+    Ok(out)
+}
+
+/// One row: a workload and what each subject, in their order, made of it; none where it failed.
+pub(crate) fn row_of_costs(
+    workload: &Workload,
+    subjects: &[Subject],
+    figures: &[Option<Figures>],
+) -> Outcome<String> {
+    let mut out = String::new();
+    let (unit, rate) = if workload.is_large() { ("ms/MB", "MB/s") } else { ("µs", "/s") };
+    write!(out, "| {} |", workload.name)?;
+    for figures in figures {
+        match figures {
+            None => write!(out, " fails |")?,
+            Some(f) => write!(
+                out,
+                " {:.2} {unit} ({:.0} {rate}; {:.2}, {:.2}; {:.1}) |",
+                f.cpu, f.rate, f.p50, f.p99, f.azure
+            )?,
         }
-        let ours = figures.first().copied().flatten();
-        let rivals = subjects.iter().zip(figures).filter(|(subject, _)| subject.is_rival());
-        let rivals = rivals.filter_map(|(_, figures)| Some(figures.as_ref()?.cpu));
-        match (ours, rivals.min_by(f64::total_cmp)) {
-            (Some(ours), Some(best)) => writeln!(out, " {:.2} |", best / ours.cpu)?,
-            _ => writeln!(out, " – |")?,
-        }
+    }
+    let ours = figures.first().copied().flatten();
+    let rivals = subjects.iter().zip(figures).filter(|(subject, _)| subject.is_rival());
+    let rivals = rivals.filter_map(|(_, figures)| Some(figures.as_ref()?.cpu));
+    match (ours, rivals.min_by(f64::total_cmp)) {
+        (Some(ours), Some(best)) => writeln!(out, " {:.2} |", best / ours.cpu)?,
+        _ => writeln!(out, " – |")?,
     }
     Ok(out)
 }
