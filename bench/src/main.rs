@@ -174,7 +174,9 @@ async fn crowds(arguments: &Arguments, gib: u64, start: Start<'_>) -> Outcome {
         if !crowd.name.contains(&arguments.only) {
             continue;
         }
-        let subject = Subject::gateway("bluebucket", start).await?;
+        // A crowd is one user here, who may have all the room that there is.
+        let room = [("BLUEBUCKET_LIMITS_MAX_IN_FLIGHT_PER_USER", 1024)];
+        let subject = Subject::besieged(start, &room).await?;
         start.stub.behave(|behaviour| behaviour.delay = crowd.delay);
         let seen = crowd.run(&subject).await;
         start.stub.behave(|behaviour| behaviour.delay = Duration::ZERO);

@@ -31,7 +31,7 @@ const HEADERS_MAX: usize = 1024;
 
 /// What hyper buffers of an answer, in bytes: for a client that takes none, that is what lies here. The
 /// heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
-const BUFFER_BYTES_MAX: usize = 192 * 1024;
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
