@@ -46,6 +46,25 @@ async fn a_read_is_one_request_where_one_will_do() {
     client.get(&at).header("if-match", "\"x\"").refused(412, "PreconditionFailed").await;
 }
 
+/// Makes Azure slower than the client, once the reading of `key` is begun: its first answer is cut, and what
+/// is gone on with stands at the first gate; all that is asked for then, at the second.
+async fn slow(proxy: &Proxy, key: &str) -> (Gate, Gate) {
+    let get = |action| Rule::new(action).method(Method::GET).path(key);
+    let (pause, gate) = (Gate::new(), Gate::new());
+    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
+    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
+    proxy.rule(get(Action::Hold(gate.clone()))).await;
+    proxy.calls().await;
+    (pause, gate)
+}
+
+/// Opens the first gate after longer than the client takes for what it has.
+async fn waits_at(pause: &Gate) {
+    pause.arrived().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    pause.open();
+}
+
 /// Azure is the slower one (its answers stand at a gate): ranges are asked for at once, pinned to one
 /// state of the blob, and come out in order.
 #[tokio::test]
@@ -53,18 +72,9 @@ async fn a_client_that_waits_gets_ranges_ahead() {
     let (proxy, gateway, client, bucket) = stand().await;
     let (at, body) = (path(&bucket, "ahead"), noise(40 * MIB));
     client.put(&at).body(&body).ok().await;
-    // The first answer is cut, and stands at the gate before it is gone on with.
-    let get = |action| Rule::new(action).method(Method::GET).path("ahead");
-    let (pause, gate) = (Gate::new(), Gate::new());
-    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
-    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
-    proxy.rule(get(Action::Hold(gate.clone()))).await;
-    proxy.calls().await;
+    let (pause, gate) = slow(&proxy, "ahead").await;
     let reading = spawn(client.get(&at).send());
-    pause.arrived().await;
-    // Longer than the client takes for what it has.
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    pause.open();
+    waits_at(&pause).await;
     // Two at once, before either is answered; more when those were too few.
     gate.arrived().await;
     gate.arrived().await;
@@ -101,16 +111,9 @@ async fn without_memory_a_client_that_waits_gets_streams() {
     still.send(put.head_bytes()).await.unwrap();
     still.send(&put.body[..1]).await.unwrap();
     counted(&gateway, &format!("bluebucket_held_bytes {}", 16 * MIB)).await;
-    let get = |action| Rule::new(action).method(Method::GET).path("next");
-    let (pause, gate) = (Gate::new(), Gate::new());
-    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
-    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
-    proxy.rule(get(Action::Hold(gate.clone()))).await;
-    proxy.calls().await;
+    let (pause, gate) = slow(&proxy, "next").await;
     let reading = spawn(client.get(&at).send());
-    pause.arrived().await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    pause.open();
+    waits_at(&pause).await;
     gate.arrived().await;
     counted(&gateway, &format!("bluebucket_held_bytes {}", 16 * MIB)).await;
     gate.open();
@@ -128,15 +131,9 @@ async fn f11_ranges_ahead_of_a_replaced_object_are_never_mixed() {
     let (proxy, gateway, client, bucket) = stand().await;
     let (at, body) = (path(&bucket, "replaced"), noise(40 * MIB));
     client.put(&at).body(&body).ok().await;
-    let get = |action| Rule::new(action).method(Method::GET).path("replaced");
-    let (pause, gate) = (Gate::new(), Gate::new());
-    proxy.rule(get(Action::CutAnswer(MIB)).times(1)).await;
-    proxy.rule(get(Action::Hold(pause.clone())).times(1)).await;
-    proxy.rule(get(Action::Hold(gate.clone()))).await;
+    let (pause, gate) = slow(&proxy, "replaced").await;
     let reading = spawn(client.get(&at).prepare().try_send());
-    pause.arrived().await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    pause.open();
+    waits_at(&pause).await;
     gate.arrived().await;
     client.put(&at).body(vec![0; 40 * MIB]).ok().await;
     for _ in 0..40 {
