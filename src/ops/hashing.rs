@@ -29,6 +29,7 @@ const CORES_PER_THREAD: usize = 4;
 /// meanwhile, so that only the answer to a body waits, once.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+static LANES: LazyLock<Lanes> = LazyLock::new(Lanes::new);
 /// The threads, started with the first body that is long enough.
 static THREADS: LazyLock<Vec<Sender<Message>>> = LazyLock::new(start);
 
@@ -143,7 +144,7 @@ impl Drop for Hasher {
 
 fn digest_here(state: State, bytes: Vec<Bytes>) -> State {
     let mut alone = [Stream::new(state, bytes)];
-    Lanes::new().digest(&mut alone, usize::MAX);
+    LANES.digest(&mut alone, usize::MAX);
     let [stream] = alone;
     stream.into_state()
 }
@@ -174,23 +175,38 @@ fn start() -> Vec<Sender<Message>> {
 fn run(told: &Receiver<Message>) {
     let mut bodies = Bodies::new();
     loop {
-        let first = match bodies.patience() {
-            None => match told.recv() {
-                Ok(first) => Some(first),
+        for message in told.try_iter() {
+            bodies.take(message);
+        }
+        let message = match bodies.next() {
+            Next::Digest(bytes) => {
+                bodies.digest(bytes);
+                continue;
+            }
+            Next::Wait(patience) => told.recv_timeout(patience).ok(),
+            Next::Rest => match told.recv() {
+                Ok(message) => Some(message),
                 Err(_nobody_is_left) => return,
             },
-            Some(patience) => told.recv_timeout(patience).ok(),
         };
-        first.into_iter().chain(told.try_iter()).for_each(|message| bodies.take(message));
-        if bodies.patience().is_some_and(|patience| patience.is_zero()) {
-            bodies.digest();
+        if let Some(message) = message {
+            bodies.take(message);
         }
     }
 }
 
+/// What a thread does next.
+enum Next {
+    /// Digest about so many bytes of each body.
+    Digest(usize),
+    /// Wait so long for more bodies.
+    Wait(Duration),
+    /// There is nothing to do.
+    Rest,
+}
+
 /// The bodies of a thread, by their numbers.
 struct Bodies {
-    lanes: Lanes,
     all: BTreeMap<usize, Body>,
     /// When some were last digested.
     since: Instant,
@@ -208,7 +224,7 @@ struct Body {
 
 impl Bodies {
     fn new() -> Self {
-        Self { lanes: Lanes::new(), all: BTreeMap::new(), since: Instant::now() }
+        Self { all: BTreeMap::new(), since: Instant::now() }
     }
 
     fn take(&mut self, message: Message) {
@@ -231,26 +247,21 @@ impl Bodies {
         }
     }
 
-    /// How many have work.
-    fn ready(&self) -> usize {
-        self.all.values().filter(|body| body.has_work()).count()
+    /// A short turn where the lanes are full, and all there is where it was waited for.
+    fn next(&self) -> Next {
+        let ready = self.all.values().filter(|body| body.has_work()).count();
+        let left = PATIENCE.saturating_sub(self.since.elapsed());
+        match ready {
+            0 => Next::Rest,
+            _ if ready >= self.all.len().min(LANES.count()) => Next::Digest(TURN_BYTES),
+            _ if left.is_zero() => Next::Digest(usize::MAX),
+            _ => Next::Wait(left),
+        }
     }
 
-    /// Whether there is no use in waiting for more bodies.
-    fn are_full(&self) -> bool {
-        self.ready() >= self.all.len().min(self.lanes.count())
-    }
-
-    /// How long more is waited for before the next turn; for ever, where there is nothing to do.
-    fn patience(&self) -> Option<Duration> {
-        let waited = if self.are_full() { PATIENCE } else { self.since.elapsed() };
-        (self.ready() > 0).then(|| PATIENCE.saturating_sub(waited))
-    }
-
-    /// One turn: a short one where the lanes are full, all there is where it was waited for.
-    fn digest(&mut self) {
-        let bytes = if self.are_full() { TURN_BYTES } else { usize::MAX };
-        self.lanes.digest(self.all.values_mut().map(|body| &mut body.stream), bytes);
+    /// One turn.
+    fn digest(&mut self, bytes: usize) {
+        LANES.digest(self.all.values_mut().map(|body| &mut body.stream), bytes);
         self.all.retain(|_, body| !body.has_ended());
         self.since = Instant::now();
     }

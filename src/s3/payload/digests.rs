@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64;
 use md5::Md5 as Md5State;
+use md5_lanes::Hashed;
 use sha2::{Digest as _, Sha256};
 
 use super::Md5;
@@ -9,7 +10,6 @@ use super::promised::{Promise, Promised};
 use crate::s3::auth::{Payload, hex};
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::s3::{Code, Error};
-use md5_lanes::Hashed;
 
 /// All digests that somebody promised or asked for, in the making, and no others.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Digests {
     /// Holds every promise against the bytes that came. `given` is their MD5 where it was computed
     /// elsewhere.
     pub(super) fn verify(self, length: u64, given: Option<Hashed>) -> Result<Verified, Error> {
-        if self.md5_is_given != (given.map(Hashed::length) == Some(length)) {
+        if given.map(Hashed::length) != self.md5_is_given.then_some(length) {
             let what = "the MD5 is not that of the body";
             return Err(Error::new(Code::InternalError).caused_by(what));
         }

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use md5_lanes::Hashed;
 
 pub use digests::Verified;
 pub use promised::{Promise, Promised};
@@ -22,7 +23,6 @@ use crate::s3::body::{self, Body, BoxError};
 use crate::s3::{Code, Error};
 use chunked::Decoder;
 use digests::Digests;
-use md5_lanes::Hashed;
 
 /// Whether the caller wants the body's MD5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

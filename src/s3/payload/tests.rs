@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use md5::Digest as _;
+use md5_lanes::{Hashed, Lanes, State, Stream};
 use proptest::prelude::*;
 
 use super::{CheckedBody, Md5, Promised, Verified, read_document, stored_content_encoding};
@@ -19,7 +20,6 @@ use crate::s3::auth::{Hex, Payload, SHA256_OF_NOTHING, SignedChunks, hex};
 use crate::s3::body::{self, BoxError};
 use crate::s3::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::s3::{Code, Error};
-use md5_lanes::{Hashed, Lanes, State, Stream};
 
 /// A body in frames as the network cuts them.
 struct Frames(VecDeque<Result<Frame<Bytes>, BoxError>>);
@@ -642,6 +642,16 @@ async fn an_md5_that_is_not_given_or_of_other_bytes_proves_nothing() {
     assert_eq!(abc_with(None).await.finish().unwrap_err().code(), Code::InternalError);
     let shorter = abc_with(None).await.finish_with(hashed(b"ab"));
     assert_eq!(shorter.unwrap_err().code(), Code::InternalError);
+    for of in [&b"ab"[..], b"abc"] {
+        let body = body::full("abc");
+        let promised = Promised::default();
+        let headers = HeaderMap::new();
+        let body = CheckedBody::new(body, Payload::Unsigned, promised, &headers, Md5::Skip);
+        let mut body = body.unwrap();
+        while body.next().await.unwrap().is_some() {}
+        let unasked = body.finish_with(hashed(of));
+        assert_eq!(unasked.unwrap_err().code(), Code::InternalError);
+    }
 }
 
 #[test]

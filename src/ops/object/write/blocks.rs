@@ -2,6 +2,7 @@
 //! that ends before its first block is full is one Put Blob all the same.
 
 use bytes::Bytes;
+use md5_lanes::Hashed;
 use tokio::task::JoinSet;
 
 use crate::azure::{BlobError, BlockRef, Content, Guard, Kind};
@@ -15,7 +16,6 @@ use crate::ops::object::write::{
 use crate::s3::checksum::Checksum;
 use crate::s3::payload::{CheckedBody, Verified};
 use crate::s3::{Code, Error};
-use md5_lanes::Hashed;
 
 /// The size of a block where memory is not short, in bytes.
 const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
@@ -125,7 +125,8 @@ impl<'a> Staging<'a> {
         if length == 0 {
             return Ok(());
         }
-        let (content, crc64, digested) = self.take_rope().await;
+        let (content, crc64) = self.take_rope().await;
+        let digested = self.md5.digested();
         self.crc64 = match self.crc64 {
             Some(before) => before.followed_by(&crc64, length),
             None => Some(crc64),
@@ -162,20 +163,17 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// What has come, and what ends when it has been digested.
-    async fn take_rope(&mut self) -> (Content, Checksum, impl Future<Output = ()> + use<>) {
+    /// All that has come, its digest under way.
+    async fn take_rope(&mut self) -> (Content, Checksum) {
         self.rope.flush();
         self.digest().await;
-        let (content, crc64) = self.rope.take();
-        (content, crc64, self.md5.digested())
+        self.rope.take()
     }
 
     /// Waits until all has been sent and digested; or what there is, where nothing has been sent.
     async fn finish(&mut self) -> Result<Option<(Content, Checksum)>, Failure> {
         if self.staged.is_empty() {
-            self.rope.flush();
-            self.digest().await;
-            return Ok(Some(self.rope.take()));
+            return Ok(Some(self.take_rope().await));
         }
         self.send().await?;
         while !self.tasks.is_empty() {
