@@ -13,6 +13,7 @@ use super::names::{AzureETag, BlobPath};
 use super::properties::{self, BlobHeaders, Metadata, Properties, Tier};
 use super::source::Source;
 use super::store::BlobStore;
+use super::transport::WIDE_BYTES_MAX;
 
 /// What goes with a blob when it is written.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +86,9 @@ pub struct ReadOptions {
     pub conditions: Conditions,
     /// Of this snapshot.
     pub snapshot: Option<String>,
+    /// They may be many, and nobody is known to take them slowly: they come in large pieces, where few
+    /// others do at this moment.
+    pub wide: bool,
 }
 
 /// A blob's bytes on their way.
@@ -164,17 +168,21 @@ impl BlobStore {
             call.header("x-ms-range", &range.text())?;
         }
         options.conditions.write(&mut call.headers)?;
+        let wide = options.wide.then(|| self.shared.clients.try_wide()).flatten();
+        call.wide = wide.is_some();
         let (answer, body) = self.open(call).await?.into_parts();
         let range = headers::content_range(&answer.headers)
             .filter(|_| answer.status == StatusCode::PARTIAL_CONTENT);
         let length = headers::number(&answer.headers, "content-length")
             .or_else(|| range.map(|(first, last, _)| last.saturating_sub(first) + 1))
             .ok_or_else(|| BlobError::broken("no length in the answer"))?;
+        // A short answer needs no large buffer.
+        let wide = wide.filter(|_| length > WIDE_BYTES_MAX as u64);
         let whole = range.map_or(length, |(_, _, total)| total);
         Ok(BlobRead {
             properties: Properties::from_headers(&answer.headers, whole, range.is_some())?,
             range,
-            body: BlobBody::new(body, length, self.settings().idle_deadline),
+            body: BlobBody::new(body, length, self.settings().idle_deadline, wide),
         })
     }
 

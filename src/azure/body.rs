@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use super::error::{BlobError, Kind};
@@ -19,11 +20,18 @@ pub struct BlobBody {
     left: u64,
     idle: Idle,
     failed: bool,
+    /// The right to large pieces.
+    _wide: Option<OwnedSemaphorePermit>,
 }
 
 impl BlobBody {
-    pub(super) fn new(incoming: Incoming, length: u64, idle: Duration) -> Self {
-        Self { incoming, left: length, idle: Idle::new(idle), failed: false }
+    pub(super) fn new(
+        incoming: Incoming,
+        length: u64,
+        idle: Duration,
+        wide: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self { incoming, left: length, idle: Idle::new(idle), failed: false, _wide: wide }
     }
 
     /// Bytes still to come.

@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) effect: Effect,
     /// What it copies from.
     pub(super) source: Option<Source>,
+    /// Its answer comes in large pieces, which takes the right to it.
+    pub(super) wide: bool,
 }
 
 /// What a call leaves behind, which decides whether it may be sent twice.
@@ -56,6 +58,7 @@ impl Call {
             content: Content::empty(),
             effect,
             source: None,
+            wide: false,
         }
     }
 

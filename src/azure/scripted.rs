@@ -2,6 +2,7 @@
 //! need one. What Azurite can show is tested with Azurite.
 
 use std::io::{Read, Write};
+use std::iter;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use time::macros::datetime;
 use tokio::sync::Mutex;
+
+use super::transport::{BUFFER_BYTES_MAX, WIDE_BYTES_MAX, WIDE_MAX};
 
 use crate::azure::{
     Account, AccountKey, BlobError, BlobName, BlobPath, BlobStore, BlockId, ByteRange, Clock,
@@ -337,6 +340,7 @@ async fn conditions_and_ranges_have_kinds_of_their_own() {
         range: Some(ByteRange { first: 9, last: None }),
         conditions: Conditions::if_absent(),
         snapshot: None,
+        ..ReadOptions::default()
     };
     let mut kinds = Vec::new();
     for _ in 0..3 {
@@ -509,6 +513,45 @@ async fn a_blob_may_have_hundreds_of_metadata() {
     let properties = server.store().properties(&path(), &Conditions::default()).await.unwrap();
     assert_eq!(properties.metadata.len(), 900);
     assert_eq!(server.seen().len(), 2);
+}
+
+/// Reads a long blob to its end: its largest piece, in bytes.
+async fn widest(store: &BlobStore, wide: bool) -> usize {
+    let options = ReadOptions { wide, ..ReadOptions::default() };
+    let mut body = store.read(&path(), &options).await.unwrap().body;
+    let mut widest = 0;
+    while let Some(frame) = body.frame().await {
+        widest = widest.max(frame.unwrap().into_data().unwrap().len());
+    }
+    widest
+}
+
+#[tokio::test]
+async fn large_pieces_are_for_few_at_a_time() {
+    let [long, enough, short] = [16 << 20, WIDE_BYTES_MAX + 1, WIDE_BYTES_MAX]
+        .map(|length| answer(200, STATE, &"x".repeat(length)));
+    let script = iter::once(&long)
+        .chain(iter::repeat_n(&short, WIDE_MAX))
+        .chain([&long])
+        .chain(iter::repeat_n(&enough, WIDE_MAX))
+        .chain([&long, &long]);
+    let server = Server::start(script.map(|text| Reply::Whole(text.clone())));
+    let store = server.store();
+    // A buffer that grows doubles, and may do so once it is almost as large as it may be.
+    let usual = 2 * BUFFER_BYTES_MAX;
+    assert!(widest(&store, false).await <= usual);
+    let options = ReadOptions { wide: true, ..ReadOptions::default() };
+    let mut open = Vec::new();
+    for _ in 0..WIDE_MAX {
+        open.push(store.read(&path(), &options).await.unwrap());
+    }
+    assert!(widest(&store, true).await > usual, "short answers are none of the few");
+    for _ in 0..WIDE_MAX {
+        open.push(store.read(&path(), &options).await.unwrap());
+    }
+    assert!(widest(&store, true).await <= usual, "one more than may be");
+    drop(open);
+    assert!(widest(&store, true).await > usual);
 }
 
 #[tokio::test]

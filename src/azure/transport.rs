@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use super::content::Sending;
@@ -29,9 +31,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// costs nothing, and room for more costs every answer a twentieth of what a small request takes.
 const HEADERS_MAX: usize = 1024;
 
-/// What hyper buffers of an answer, in bytes: for a client that takes none, that is what lies here. The
-/// heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// What hyper buffers of an answer, in bytes, or twice as much: for a client that takes none, that is what lies
+/// here. The heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
+pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// The same of a wide answer, in bytes: fewer and larger pieces cost less.
+pub(super) const WIDE_BYTES_MAX: usize = 256 * 1024;
+
+/// How many wide answers a store reads at once. What comes while there are so many comes as all else does, so
+/// that a crowd costs little.
+pub(super) const WIDE_MAX: usize = 16;
 
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
@@ -42,13 +51,26 @@ pub(super) struct Clients {
     pub(super) usual: HttpClient,
     /// For what was answered with more headers than the other takes.
     pub(super) roomy: HttpClient,
+    /// For answers that are long, and whose client is not known to be slow.
+    pub(super) wide: HttpClient,
+    /// Who may use it.
+    wide_left: Arc<Semaphore>,
+}
+
+impl Clients {
+    /// The right to one wide answer, for as long as it is kept, if there is one left.
+    pub(super) fn try_wide(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.wide_left).try_acquire_owned().ok()
+    }
 }
 
 /// Those of a store.
 pub(super) fn clients(settings: &WireSettings) -> Result<Clients, SetupError> {
     let connector = connector(settings)?;
     let roomy = builder(settings).http1_max_headers(HEADERS_MAX).build(connector.clone());
-    Ok(Clients { usual: builder(settings).build(connector), roomy })
+    let wide = builder(settings).http1_max_buf_size(WIDE_BYTES_MAX).build(connector.clone());
+    let wide_left = Arc::new(Semaphore::new(WIDE_MAX));
+    Ok(Clients { usual: builder(settings).build(connector), roomy, wide, wide_left })
 }
 
 /// A client with its own connections.
@@ -94,7 +116,7 @@ pub fn client_tls(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
     if let Some(path) = ca_file {
         add_own(&mut roots, path)?;
     }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|cause| SetupError::new(cause.to_string()))?;

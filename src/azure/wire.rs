@@ -162,7 +162,8 @@ impl BlobStore {
         let limit = self.answer_limit(call);
         let clients = &self.shared.clients;
         let answered = async {
-            match clients.usual.request(request).await {
+            let client = if call.wide { &clients.wide } else { &clients.usual };
+            match client.request(request).await {
                 Err(error) if call.effect == Effect::None && transport::is_too_large(&error) => {
                     let again = self.request(call, Arc::clone(progress)).await?;
                     clients.roomy.request(again).await.map_err(lost)

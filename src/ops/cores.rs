@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// How long a look back is at least.
-const SPAN: Duration = Duration::from_millis(250);
-/// Above so many hundredths of their time, threads are busy.
-const BUSY_PERCENT: u64 = 90;
+const SPAN: Duration = Duration::from_millis(100);
+/// A look that goes back further says nothing of this moment.
+const SPAN_MAX: Duration = Duration::from_millis(500);
+/// From so many hundredths of their time on, threads are busy: what is done ahead could not make twice as much
+/// of them, and each byte that comes so costs more.
+const BUSY_PERCENT: u64 = 50;
 
 /// What is known of them.
 #[derive(Debug)]
@@ -25,10 +28,11 @@ impl Cores {
     /// Nothing yet.
     pub(in crate::ops) fn new() -> Self {
         let (looked, busy) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { beginning: Instant::now(), looked, busy, are_busy: AtomicBool::new(false) }
+        Self { beginning: Instant::now(), looked, busy, are_busy: AtomicBool::new(true) }
     }
 
-    /// Whether they have lately had none: what is done ahead of time then only makes others wait.
+    /// Whether they have lately had little, or it is not known: what is done ahead of time then only makes others
+    /// wait.
     pub(in crate::ops) fn are_busy(&self) -> bool {
         let now = micros(self.beginning.elapsed());
         let looked = self.looked.load(Ordering::Relaxed);
@@ -41,7 +45,7 @@ impl Cores {
         self.are_busy.load(order)
     }
 
-    /// Whether they were busy in the last `span` microseconds.
+    /// Whether they were busy in the last `span` microseconds, as far as that says something of now.
     fn look(&self, span: u64) -> bool {
         let metrics = Handle::current().metrics();
         let threads = metrics.num_workers();
@@ -49,7 +53,7 @@ impl Cores {
         let busy = micros(busy);
         let lately = busy.saturating_sub(self.busy.swap(busy, Ordering::Relaxed));
         let all = span.saturating_mul(u64::try_from(threads).unwrap_or(u64::MAX));
-        lately.saturating_mul(100) >= all.saturating_mul(BUSY_PERCENT)
+        span > micros(SPAN_MAX) || lately.saturating_mul(100) >= all.saturating_mul(BUSY_PERCENT)
     }
 }
 
@@ -63,7 +67,7 @@ mod tests {
 
     use tokio::task::JoinSet;
 
-    use super::{Cores, SPAN};
+    use super::{Cores, SPAN, SPAN_MAX};
 
     async fn works() {
         let begun = Instant::now();
@@ -92,8 +96,11 @@ mod tests {
         let mut on_a_worker = JoinSet::new();
         on_a_worker.spawn(async {
             let cores = Cores::new();
-            (sees(&cores, true, works).await, sees(&cores, false, waits).await)
+            let seen = [sees(&cores, true, works).await, sees(&cores, false, waits).await];
+            tokio::time::sleep(SPAN_MAX + SPAN).await;
+            (seen, cores.are_busy())
         });
-        assert_eq!(on_a_worker.join_all().await, [(true, true)]);
+        let all = on_a_worker.join_all().await;
+        assert_eq!(all, [([true, true], true)], "what is long ago says nothing");
     }
 }

@@ -4,7 +4,7 @@
 //! A client that takes its bytes slower than Azure sends them is read for on one connection, whose
 //! buffers are all that it costs. One that waits for Azure gets ranges fetched ahead: each within the
 //! memory budget, which is never waited for, all of one state of the blob, and as many at once as it
-//! takes until it waits no more. Where the gateway's own threads have no time to spare, ranges would only cost
+//! takes until it waits no more. Where the gateway's own threads have little time to spare, ranges would only cost
 //! more of it: then the next stream is opened before the one that is read has ended, and nothing else is done
 //! ahead.
 
@@ -35,6 +35,11 @@ const RANGES_MAX: usize = 4;
 /// How much is asked for on one connection where nothing is fetched ahead; after so much it is looked
 /// again whether the client keeps up.
 const STREAM_BYTES: u64 = 64 * 1024 * 1024;
+/// So many bytes before the end of a stream what comes next is asked for: they take longer than Azure's first
+/// answer, also at a gigabyte a second.
+const NEAR_BYTES: u64 = 8 * 1024 * 1024;
+/// A client that takes so many bytes a second is fast: large pieces do not lie here for long.
+const FAST_BYTES_A_SECOND: u64 = 100_000_000;
 
 type Fetched = (u64, Result<Range, BoxError>);
 
@@ -85,6 +90,8 @@ struct Pace {
     client: Duration,
     /// How long Azure was waited for.
     azure: Duration,
+    /// How many bytes the client was given.
+    bytes: u64,
     handed: Option<Instant>,
     waiting: Option<Instant>,
 }
@@ -101,7 +108,8 @@ impl Pace {
     }
 
     /// The client is given something.
-    fn hands(&mut self) {
+    fn hands(&mut self, bytes: &Bytes) {
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         self.azure += self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
         self.handed = Some(Instant::now());
     }
@@ -110,8 +118,13 @@ impl Pace {
         self.client < self.azure
     }
 
+    fn client_is_fast(&self) -> bool {
+        let at_most = Duration::from_secs(1).as_micros() * u128::from(self.bytes);
+        self.client.as_micros() * u128::from(FAST_BYTES_A_SECOND) < at_most
+    }
+
     fn begin_anew(&mut self) {
-        (self.client, self.azure) = (Duration::ZERO, Duration::ZERO);
+        (self.client, self.azure, self.bytes) = (Duration::ZERO, Duration::ZERO, 0);
     }
 }
 
@@ -134,6 +147,8 @@ impl AheadBody {
     ) -> Self {
         let (budget, cores) = (gateway.budget().clone(), Arc::clone(gateway.cores()));
         let (next, asked) = first.span();
+        // So that it is known when it counts.
+        cores.are_busy();
         Self {
             blob,
             budget,
@@ -152,15 +167,16 @@ impl AheadBody {
 
     fn hand(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.next = self.next.saturating_add(bytes.len() as u64);
-        self.pace.hands();
+        self.pace.hands(&bytes);
         match self.state {
             // So that there is no gap at its end.
-            State::Streaming(_) if self.asked.saturating_sub(self.next) <= RANGE_BYTES => {
+            State::Streaming(_) if self.asked.saturating_sub(self.next) <= NEAR_BYTES => {
                 let keeps_up = self.pace.client_keeps_up();
+                let fast = self.pace.client_is_fast();
                 self.window = if keeps_up { self.window.max(1) } else { 0 };
                 self.top_up();
-                if keeps_up && self.asked < self.end && self.tasks.is_empty() {
-                    self.open();
+                if (keeps_up || fast) && self.asked < self.end && self.tasks.is_empty() {
+                    self.open(fast);
                 }
             }
             State::Handing(_) => self.top_up(),
@@ -182,14 +198,14 @@ impl AheadBody {
             let end = self.end.min(first.saturating_add(RANGE_BYTES));
             let Some(reserved) = self.budget.try_hold(end - first) else { return };
             self.asked = end;
-            let blob = self.blob.clone();
+            let blob = Pinned { wide: true, ..self.blob.clone() };
             self.tasks.spawn(async move { (first, fetch(blob, (first, end), reserved).await) });
         }
     }
 
-    /// Asks for what has not been asked for, as one stream.
-    fn open(&mut self) {
-        let (blob, first) = (self.blob.clone(), self.asked);
+    /// Asks for what has not been asked for, as one stream, in large pieces or not.
+    fn open(&mut self, wide: bool) {
+        let (blob, first) = (Pinned { wide, ..self.blob.clone() }, self.asked);
         self.asked = self.end.min(first.saturating_add(STREAM_BYTES));
         let end = self.asked;
         self.opening.spawn(async move { blob.stream(first, end).await });
@@ -197,12 +213,13 @@ impl AheadBody {
 
     /// What comes after what the client has.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let fast = self.pace.client_is_fast();
         if self.asked == self.next {
             self.pace.begin_anew();
             self.top_up();
         }
         if self.asked == self.next {
-            self.open();
+            self.open(fast);
         }
         if !self.opening.is_empty() {
             self.state = State::Opening;

@@ -125,7 +125,7 @@ impl Fetch<'_> {
         range: Option<azure::ByteRange>,
         conditions: azure::Conditions,
     ) -> Result<(Bucket, BlobRead), Unseen> {
-        let options = ReadOptions { range, conditions, ..ReadOptions::default() };
+        let options = ReadOptions { range, conditions, wide: true, ..ReadOptions::default() };
         self.reader.read(&options).await
     }
 

@@ -38,6 +38,8 @@ pub(in crate::ops) struct Pinned {
     pub etag: AzureETag,
     /// The write that made these bytes, if the gateway did; it outlives a change of metadata.
     pub commit: Option<CommitId>,
+    /// Whether its bytes may come in large pieces.
+    pub wide: bool,
 }
 
 /// The body of an answer: bytes `next` to `end`, the end not included.
@@ -120,6 +122,7 @@ impl Pinned {
             path: path.clone(),
             etag: found.etag.clone(),
             commit: ObjectFacts::read(found).commit,
+            wide: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl Pinned {
             path: bucket.path(key),
             etag: found.etag.clone(),
             commit: described.facts.commit,
+            wide: false,
         }
     }
 
@@ -157,6 +161,7 @@ impl Pinned {
             let options = ReadOptions {
                 range: Some(ByteRange { first: next, last: end.checked_sub(1) }),
                 conditions: Conditions::if_match(self.etag.clone()),
+                wide: self.wide,
                 ..ReadOptions::default()
             };
             match self.store.read(&self.path, &options).await {
