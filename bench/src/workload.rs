@@ -60,8 +60,6 @@ pub(crate) const ALL: [Workload; 21] = {
         row("DELETE", Kind::Delete, 16),
         row("list 1,000", Kind::List { delimiter: false, million: false }, 4),
         row("list 1,000, delimiter", Kind::List { delimiter: true, million: false }, 4),
-        row("list 1,000 of a million", Kind::List { delimiter: false, million: true }, 4),
-        row("list 1,000 of a million, delimiter", Kind::List { delimiter: true, million: true }, 4),
         row("PUT 1 KiB, 1 connection", Kind::Put { bytes: KIB, payload: Signed }, 1),
         row("GET 1 KiB, 1 connection", Kind::Get { bytes: KIB }, 1),
         row("PUT 1 KiB, 256 connections", Kind::Put { bytes: KIB, payload: Signed }, 256),
@@ -75,6 +73,9 @@ pub(crate) const ALL: [Workload; 21] = {
         row("GET 64 MiB, 8 connections", Kind::Get { bytes: 64 * MIB }, 8),
         row("GET 1 GiB", Kind::Get { bytes: 1024 * MIB }, 1),
         row("multipart 16 × 8 MiB", Kind::Multipart, 4),
+        // At the end: a rival may go on with a million keys when nobody waits for them any more.
+        row("list 1,000 of a million", Kind::List { delimiter: false, million: true }, 4),
+        row("list 1,000 of a million, delimiter", Kind::List { delimiter: true, million: true }, 4),
     ]
 };
 
