@@ -60,6 +60,8 @@ operations! {
     GetBlobProperties,
     /// `GET ?comp=metadata`
     GetBlobMetadata,
+    /// `GET ?comp=tags`
+    GetBlobTags,
     /// `PUT ?comp=metadata`
     SetBlobMetadata,
     /// `PUT ?comp=properties`
@@ -144,6 +146,7 @@ impl Operation {
             ("GET", "") => Self::GetBlob,
             ("HEAD", "") => Self::GetBlobProperties,
             ("GET" | "HEAD", "metadata") => Self::GetBlobMetadata,
+            ("GET", "tags") => Self::GetBlobTags,
             ("PUT", "metadata") => Self::SetBlobMetadata,
             ("PUT", "properties") => Self::SetBlobProperties,
             ("PUT", "tier") => Self::SetBlobTier,

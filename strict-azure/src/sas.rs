@@ -142,6 +142,7 @@ const fn may(operation: Operation) -> &'static str {
         | Operation::GetBlobProperties
         | Operation::GetBlobMetadata
         | Operation::GetBlockList => "r",
+        Operation::GetBlobTags => "t",
         Operation::BlobBatch => "rwdlacu",
         Operation::CreateContainer
         | Operation::PutBlob

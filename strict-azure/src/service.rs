@@ -191,6 +191,7 @@ impl Service {
             Operation::GetBlob => self.get_blob(ask),
             Operation::GetBlobProperties => self.blob_properties(ask),
             Operation::GetBlobMetadata => self.blob_metadata(ask),
+            Operation::GetBlobTags => self.blob_tags(ask),
             Operation::SetBlobMetadata => self.set_blob_metadata(ask),
             Operation::SetBlobProperties => self.set_blob_properties(ask),
             Operation::SetBlobTier => self.set_blob_tier(ask),

@@ -57,6 +57,10 @@ impl Entry {
         if self.pending.is_some() {
             return Err(refusal::PENDING_COPY_OPERATION.into());
         }
+        // Tags are not built: none are lost in silence.
+        if ask.header("x-ms-tags").is_some_and(|tags| !tags.is_empty()) {
+            return Err(refusal::API_NOT_IMPLEMENTED.into());
+        }
         self.lease.allows(ask.lease(), Of::Blob, now)?;
         let there = self.base.as_deref();
         Conditions::of(ask)?.for_making(there)?;

@@ -1,4 +1,4 @@
-//! Get Blob, Get Blob Properties, Get Blob Metadata.
+//! Get Blob, Get Blob Properties, Get Blob Metadata, Get Blob Tags.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/get-blob>
 
@@ -14,6 +14,7 @@ use crate::lease::{Lease, Of, State};
 use crate::refusal::{self, Refusal};
 use crate::service::Service;
 use crate::state::{Blob, Kind, Tier, read};
+use crate::xml;
 
 /// A blob and who has leased it.
 struct Seen {
@@ -75,6 +76,12 @@ impl Service {
         seen.blob.metadata.put(answer.headers_mut());
         answer::put_state(answer.headers_mut(), seen.blob.etag, seen.blob.last_modified);
         Ok(answer)
+    }
+
+    /// None, since no write gives a blob any.
+    pub(crate) fn blob_tags(&self, ask: &Ask) -> Outcome {
+        self.see(ask)?;
+        Ok(answer::document(format!("{}<Tags><TagSet /></Tags>", xml::HEAD)))
     }
 
     /// What is there, if the request may see it.

@@ -103,5 +103,5 @@ async fn the_account_says_what_it_is() {
     let answer = client.get("/?restype=account&comp=properties").await;
     assert_eq!(answer.header("x-ms-account-kind"), "StorageV2");
     assert_eq!(answer.header("x-ms-is-hns-enabled"), "false");
-    client.refused(("GET", "/con/a?comp=tags"), &[], "", (501, "APINotImplemented")).await;
+    client.refused(("GET", "/con/a?comp=query"), &[], "", (501, "APINotImplemented")).await;
 }

@@ -84,3 +84,15 @@ async fn a_snapshot_stays_what_it_was() {
     client.ok("DELETE", "/con/a", &[("x-ms-delete-snapshots", "include")], "").await;
     assert!(client.server.names("con").is_empty());
 }
+
+#[tokio::test]
+async fn nothing_has_tags() {
+    let client = Client::new();
+    client.put("/con/a", "1").await;
+    let none = client.get("/con/a?comp=tags").await;
+    assert_eq!((none.text().contains("<TagSet />"), none.all("Tag").len()), (true, 0));
+    client.refused(("GET", "/con/b?comp=tags"), &[], "", (404, "BlobNotFound")).await;
+    let tagged = [BLOCK, ("x-ms-tags", "a=1")];
+    client.refused(("PUT", "/con/a"), &tagged, "2", (501, "APINotImplemented")).await;
+    assert_eq!(client.get("/con/a").await.text(), "1");
+}
