@@ -142,12 +142,14 @@ fn etag_of(properties: &azure::ListedProperties<'_>) -> ListedETag {
     )
 }
 
-/// A page of Azure's as the walk takes it.
+/// A page of Azure's as the walk takes it, which has asked for `entries` of them.
 pub fn answer(
     page: &azure::ListingPage,
     owners: Owners,
+    entries: u32,
 ) -> Result<walk::Answer<ListedObject>, azure::BlobError> {
-    let mut entries = Vec::with_capacity(page.room());
+    let asked = usize::try_from(entries).unwrap_or(usize::MAX);
+    let mut entries = Vec::with_capacity(asked.min(page.entries_max()));
     let next_marker = page.read(|entry| {
         entries.push(match entry {
             azure::Listed::Blob(blob) => walk::Listed::Blob {
@@ -256,13 +258,13 @@ mod tests {
                 whole = Some(blob.entry());
             }).unwrap();
             let expected = reference(&whole.unwrap().properties);
-            let read = answer(&page, Owners::Wanted).unwrap();
+            let read = answer(&page, Owners::Wanted, 5000).unwrap();
             let [Listed::Blob { name, blob }] = read.entries.as_slice() else { panic!("{read:?}") };
             prop_assert_eq!(name, "a");
             let etag = blob.etag.with(str::to_owned);
             let blob = ListedObject { etag: super::ListedETag::Text(etag.into()), ..blob.clone() };
             prop_assert_eq!(&blob, &expected);
-            let read = answer(&page, Owners::Unwanted).unwrap();
+            let read = answer(&page, Owners::Unwanted, 5000).unwrap();
             let owners = read.entries.iter().filter(
                 |entry| matches!(entry, Listed::Blob { blob, .. } if blob.owner.is_some()));
             prop_assert_eq!(owners.count(), 0);
@@ -272,6 +274,6 @@ mod tests {
     #[test]
     fn a_page_that_is_none_is_an_error() {
         let page = ListingPage::new(Bytes::from_static(b"<EnumerationResults><Blobs>"));
-        assert!(answer(&page, Owners::Unwanted).is_err());
+        assert!(answer(&page, Owners::Unwanted, 5000).is_err());
     }
 }

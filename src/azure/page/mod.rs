@@ -16,8 +16,8 @@ use super::names::AzureETag;
 use super::properties::{self, BlobHeaders, BlobKind, Metadata, Properties, Tier};
 use super::xml::{Tag, Walk};
 
-/// Most entries take more in a page: what is made room for.
-const ENTRY_BYTES: usize = 800;
+/// No entry takes less in a page, which is `<BlobPrefix><Name>/</Name></BlobPrefix>`.
+const ENTRY_BYTES_MIN: usize = 38;
 
 pub(super) use before::Before;
 
@@ -80,9 +80,9 @@ impl ListingPage {
         Self(document)
     }
 
-    /// How many entries there is to make room for.
-    pub fn room(&self) -> usize {
-        self.0.len() / ENTRY_BYTES
+    /// How many entries there are at most.
+    pub fn entries_max(&self) -> usize {
+        self.0.len() / ENTRY_BYTES_MIN
     }
 
     /// Shows each entry to `each`, in the order of the page: Azure mixes blobs and prefixes by name, Azurite
@@ -131,6 +131,8 @@ fn read_entries<'p>(
     loop {
         let name = if walk.begins("Blob") {
             "Blob"
+        } else if walk.begins("BlobPrefix") {
+            "BlobPrefix"
         } else {
             let Some(tag) = walk.child()? else { return Ok(()) };
             tag.name()
@@ -160,7 +162,14 @@ fn in_order(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
 
 fn read_prefix<'p>(walk: &mut Walk<'p>) -> Result<Cow<'p, str>, BlobError> {
     let mut prefix = None;
-    while let Some(tag) = walk.child()? {
+    loop {
+        if let Some(leaf) = walk.plain_leaf() {
+            if leaf.name == "Name" {
+                prefix = Some(Cow::Borrowed(leaf.text));
+            }
+            continue;
+        }
+        let Some(tag) = walk.child()? else { break };
         match tag.name() {
             "Name" => prefix = Some(read_name(walk, &tag)?),
             _ => walk.skip()?,

@@ -194,8 +194,15 @@ impl<T> Walk<T> {
             if let Some(ask) = self.advance(wanted) {
                 return Step::Ask(ask);
             }
-            let Some(next) = self.least() else { break };
-            self.found.push(next);
+            let room = self.max_keys.saturating_add(1) - self.found.len();
+            let any = match &mut *self.streams {
+                // Nothing has to be merged in.
+                [only] => only.pop_into(&mut self.found, room),
+                _ => self.least().map(|least| self.found.push(least)).is_some(),
+            };
+            if !any {
+                break;
+            }
         }
         let truncated = self.found.len() > self.max_keys && self.max_keys > 0;
         self.found.truncate(self.max_keys);

@@ -33,6 +33,17 @@ impl<T> Stream<T> {
         self.ready.pop_front()
     }
 
+    /// Takes all that is known, but no more than `room`; false: nothing is.
+    pub(super) fn pop_into(&mut self, found: &mut Vec<Found<T>>, room: usize) -> bool {
+        let many = self.ready.len().min(room);
+        if found.is_empty() && many == self.ready.len() {
+            *found = std::mem::take(&mut self.ready).into();
+        } else {
+            found.extend(self.ready.drain(..many));
+        }
+        many > 0
+    }
+
     /// Walks until something is ready or the end is reached; what has to be asked for that, if
     /// anything has.
     pub(super) fn advance(&mut self, wanted: usize) -> Option<Ask> {
@@ -73,18 +84,16 @@ impl<T> Stream<T> {
             }
             None | Some(_) => (leg.then.clone(), Held::default()),
         };
-        let mut shown: Vec<Found<T>> = span
-            .slots_of(&leg)
-            .filter(|slot| !held.holds(slot.shown()))
-            .filter_map(Slot::take)
-            .collect();
+        let mut shown = Vec::with_capacity(span.slots.len());
+        let not_held = span.slots_of(&leg).filter(|slot| !held.holds(slot.shown()));
+        shown.extend(not_held.filter_map(Slot::take));
         shown.sort_by(|one, other| one.text().cmp(other.text()));
         shown.dedup_by(|one, other| one.text() == other.text());
         self.cursor = match leg.within {
             Some(common) if !shown.is_empty() => Some(Cursor::Past(common)),
             _ => cursor,
         };
-        self.ready.extend(shown);
+        self.ready = shown.into();
         None
     }
 
@@ -124,6 +133,7 @@ impl<T> Stream<T> {
             span.resume = Resume::From(skip);
         }
         span.reach = end.unwrap_or_else(|| std::mem::take(&mut span.reach));
+        span.slots.reserve(entries.len());
         span.slots.extend(entries.into_iter().filter_map(|entry| slot(&self.course, entry)));
     }
 }

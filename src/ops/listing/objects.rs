@@ -110,7 +110,7 @@ pub(in crate::ops) async fn walk(
                 let include = Include { metadata: true, ..Include::default() };
                 let listed =
                     bucket.store().list_page(bucket.container(), &ask.list_blobs(include)).await;
-                match listed.and_then(|page| listed::answer(&page, owners)) {
+                match listed.and_then(|page| listed::answer(&page, owners, ask.max_results)) {
                     Ok(answer) => walk.feed(answer),
                     Err(error) => return Err(gateway.explain_bucket(bucket, error).await),
                 }
