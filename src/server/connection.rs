@@ -13,7 +13,7 @@ use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -85,6 +85,8 @@ pub(super) struct Manner {
     pub(super) drain: CancellationToken,
     /// What runs beside a connection, streams of HTTP/2 for one; the drain waits for it.
     pub(super) tasks: TaskTracker,
+    /// Who of HTTP/1.1 may have large buffers.
+    pub(super) wide: Arc<Semaphore>,
 }
 
 /// Serves one connection to its end. ALPN has told what it speaks, or its first bytes do.

@@ -45,10 +45,12 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -117,7 +119,10 @@ impl Server {
         let listeners = TaskTracker::new();
         let drain = CancellationToken::new();
         let end = End { accept: CancellationToken::new(), now: CancellationToken::new() };
-        let manner = |metrics: Metrics, drain, tasks| Manner { deadlines, metrics, drain, tasks };
+        let manner = |metrics: Metrics, drain, tasks| {
+            let wide = Arc::new(Semaphore::new(requests::WIDE_MAX));
+            Manner { deadlines, metrics, drain, tasks, wide }
+        };
 
         let s3 = Port {
             listener: self.s3,

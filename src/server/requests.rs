@@ -18,9 +18,13 @@ use crate::server::guarded::{Guarded, Shared};
 use crate::server::head::HEAD_BYTES_MAX;
 use crate::server::preface::Rewound;
 
-/// What hyper buffers of a connection in each direction, in bytes; its own limit of 400 KiB would be
-/// 400 MiB of slow readers. (See `docs/limits.md`.)
+/// What hyper buffers of a connection in each direction, in bytes, or twice as much; its own limit of 400 KiB
+/// would be 400 MiB of slow readers. (See `docs/limits.md`.)
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// The same of a wide connection, in bytes: a large body in fewer and larger pieces costs less.
+const WIDE_BYTES_MAX: usize = 256 * 1024;
+/// How many connections of a listener are wide at once, of those that are not at rest.
+pub(super) const WIDE_MAX: usize = 16;
 /// How long a client is waited for that has its last answer, and how much is read that it sends.
 const LINGER: Duration = Duration::from_secs(5);
 /// In bytes.
@@ -66,12 +70,13 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Handler,
 {
+    let wide = manner.wide.try_acquire().ok();
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HYPER_HEAD_DEADLINE)
         .max_header_size(HEAD_BYTES_MAX)
         // Its limit of headers is ours, as long as none is set; setting it costs every request.
-        .max_buf_size(BUFFER_BYTES_MAX)
+        .max_buf_size(if wide.is_some() { WIDE_BYTES_MAX } else { BUFFER_BYTES_MAX })
         .serve_connection(TokioIo::new(io), gate);
     tokio::select! {
         ended = poll_fn(|context| poll(&mut connection, shared, context)) => {
@@ -162,8 +167,11 @@ mod tests {
 
     use axum::body::Body;
     use http::{Request, Response};
+    use http_body_util::BodyExt as _;
     use hyper::body::Incoming;
     use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::sync::Semaphore;
+    use tokio::task::JoinSet;
     use tokio::time::sleep;
     use tokio_util::sync::CancellationToken;
     use tokio_util::task::TaskTracker;
@@ -188,6 +196,7 @@ mod tests {
             metrics: Metrics::new(),
             drain: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            wide: Arc::new(Semaphore::new(WIDE_MAX)),
         }
     }
 
@@ -275,6 +284,51 @@ mod tests {
             assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
         };
         tokio::join!(connection, asks);
+    }
+
+    /// Answers the longest frame of the body.
+    async fn longest(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let (mut body, mut longest) = (request.into_body(), 0);
+        while let Some(Ok(frame)) = body.frame().await {
+            longest = frame.data_ref().map_or(0, Bytes::len).max(longest);
+        }
+        Ok(Response::new(Body::from(format!(" longest {longest} "))))
+    }
+
+    /// Sends a body of megabytes; the longest frame in which the other end of the connection has it.
+    async fn longest_frame(client: &mut DuplexStream) -> usize {
+        let body = vec![b'x'; 4 * 1024 * 1024];
+        let head = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+        client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b" ") {
+            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        answer.trim_end().rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    async fn serve_longest(io: DuplexStream, manner: Manner) {
+        serve(io, Instant::now(), PEER, tower::service_fn(longest), &manner).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_pieces_are_for_few_connections_at_a_time() {
+        let manner = manner();
+        let (mut clients, mut connections) = (Vec::new(), JoinSet::new());
+        for n in 0..=WIDE_MAX {
+            let (mut client, server) = duplex(8 * 1024 * 1024);
+            connections.spawn(serve_longest(server, manner.clone()));
+            let longest = longest_frame(&mut client).await;
+            let is_wide = longest > 2 * BUFFER_BYTES_MAX;
+            assert_eq!(is_wide, n < WIDE_MAX, "{longest} for number {n}");
+            assert!(longest <= 2 * WIDE_BYTES_MAX, "{longest}");
+            clients.push(client);
+        }
+        // Those at rest give their right back.
+        sleep(Duration::from_secs(5)).await;
+        let last = clients.last_mut().unwrap();
+        assert!(longest_frame(last).await > 2 * BUFFER_BYTES_MAX);
     }
 
     async fn refuse(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
