@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, RwLock, Weak};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -16,6 +16,10 @@ use crate::auth::Key;
 use crate::options::Options;
 use crate::service::Service;
 use crate::state::{read, write};
+
+/// How many connections may wait to be accepted. With the 128 of the standard library a crowd's would be dropped,
+/// and tried again after a second.
+const CONNECTIONS_WAITING_MAX: u32 = 1024;
 
 type Known = RwLock<HashMap<u16, Weak<Service>>>;
 
@@ -38,10 +42,16 @@ pub(crate) struct Running {
 pub(crate) fn start(options: Options) -> io::Result<(Arc<Service>, Running)> {
     let key = Key::from_base64(&options.key);
     let key = key.ok_or_else(|| io::Error::other("the account's key is not base64"))?;
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
     let runtime = runtime(options.threads)?;
+    let listener = match listen(&runtime, options.port) {
+        Ok(listener) => listener,
+        Err(error) => {
+            // To drop it would wait, which must not be where this may have been called from.
+            runtime.shutdown_background();
+            return Err(error);
+        }
+    };
+    let port = listener.local_addr()?.port();
     let service = Arc::new(Service::new(options, port, key));
     write(known()).insert(port, Arc::downgrade(&service));
     let (stop, stopped) = watch::channel(());
@@ -51,6 +61,14 @@ pub(crate) fn start(options: Options) -> io::Result<(Arc<Service>, Running)> {
         runtime.shutdown_background();
     })?;
     Ok((service, Running { _stop: stop }))
+}
+
+fn listen(runtime: &Runtime, port: u16) -> io::Result<TcpListener> {
+    let _inside = runtime.enter();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(CONNECTIONS_WAITING_MAX)
 }
 
 fn runtime(threads: usize) -> io::Result<Runtime> {
@@ -64,12 +82,7 @@ fn runtime(threads: usize) -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn accept(
-    listener: std::net::TcpListener,
-    service: Arc<Service>,
-    mut stopped: watch::Receiver<()>,
-) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+async fn accept(listener: TcpListener, service: Arc<Service>, mut stopped: watch::Receiver<()>) {
     loop {
         let accepted = tokio::select! {
             // An error is the end of the handle.
