@@ -128,6 +128,7 @@ fn read_entries<'p>(
     each: &mut impl FnMut(Listed<'_, 'p>),
 ) -> Result<(), BlobError> {
     let (mut blob, mut before) = (ListedBlob::default(), BlobBefore::default());
+    let mut prefix = Before::default();
     loop {
         let name = if walk.begins("Blob") {
             "Blob"
@@ -142,7 +143,7 @@ fn read_entries<'p>(
                 blob.read(walk, &mut before)?;
                 each(Listed::Blob(&blob));
             }
-            "BlobPrefix" => each(Listed::Prefix(read_prefix(walk)?)),
+            "BlobPrefix" => each(Listed::Prefix(read_prefix(walk, &mut prefix)?)),
             _ => walk.skip()?,
         }
     }
@@ -160,12 +161,15 @@ fn in_order(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
     entries
 }
 
-fn read_prefix<'p>(walk: &mut Walk<'p>) -> Result<Cow<'p, str>, BlobError> {
+fn read_prefix<'p>(
+    walk: &mut Walk<'p>,
+    before: &mut Before<'p, bool>,
+) -> Result<Cow<'p, str>, BlobError> {
     let mut prefix = None;
-    loop {
-        if let Some(leaf) = walk.plain_leaf() {
-            if leaf.name == "Name" {
-                prefix = Some(Cow::Borrowed(leaf.text));
+    for at in 0.. {
+        if let Some((is_name, text)) = before.next(walk, at, |name| name == "Name") {
+            if is_name {
+                prefix = Some(Cow::Borrowed(text));
             }
             continue;
         }

@@ -87,8 +87,10 @@ impl<T> Stream<T> {
         let mut shown = Vec::with_capacity(span.slots.len());
         let not_held = span.slots_of(&leg).filter(|slot| !held.holds(slot.shown()));
         shown.extend(not_held.filter_map(Slot::take));
-        shown.sort_by(|one, other| one.text().cmp(other.text()));
-        shown.dedup_by(|one, other| one.text() == other.text());
+        if !shown.is_sorted_by(|one, other| one.text() < other.text()) {
+            shown.sort_by(|one, other| one.text().cmp(other.text()));
+            shown.dedup_by(|one, other| one.text() == other.text());
+        }
         self.cursor = match leg.within {
             Some(common) if !shown.is_empty() => Some(Cursor::Past(common)),
             _ => cursor,
