@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use bytes::{Buf as _, Bytes};
 use fearless_simd::{Level, Simd, SimdBase as _, dispatch};
 
-use steps::{BLOCK_BYTES, Block, Words, compress, constants};
+use steps::{BLOCK_BYTES, Block, Words, compress};
 
 /// No vector has more lanes of 32 bits.
 const LANES_MAX: usize = 16;
@@ -72,13 +72,12 @@ impl State {
     }
 
     fn absorb(&mut self, blocks: &[Block]) {
-        let constants = constants();
         for block in blocks {
             let mut message = [0; 16];
             for (word, bytes) in message.iter_mut().zip(block.as_chunks().0) {
                 *word = u32::from_le_bytes(*bytes);
             }
-            self.words = compress(self.words, &message, constants);
+            self.words = compress(self.words, &message);
         }
     }
 
@@ -250,14 +249,13 @@ fn take_together<S: Simd>(simd: S, streams: &mut [&mut Stream], count: usize) {
         Words::<S>::of_lanes(simd, of)
     };
     let mut state = [word(0), word(1), word(2), word(3)];
-    let constants = constants();
     for at in 0..count {
         let blocks = lanes.map(|blocks| &blocks[at]);
         let message = array::from_fn(|word| {
             let of = |lane: usize| u32::from_le_bytes(blocks[lane].as_chunks().0[word]);
             Words::<S>::of_lanes(simd, of)
         });
-        state = compress(state, &message, constants);
+        state = compress(state, &message);
     }
     for (lane, stream) in streams.iter_mut().enumerate() {
         stream.state.words = state.map(|word| word.0[lane]);

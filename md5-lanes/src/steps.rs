@@ -109,20 +109,11 @@ impl<S: Simd> Word for Words<S> {
     }
 }
 
-/// The constants of the steps, as numbers that the compiler does not know. Those that it knows it adds last, to
-/// what each step waits for, which takes a fifth longer.
-#[inline(always)]
-pub(super) fn constants() -> &'static [u32; 64] {
-    black_box(&CONSTANTS)
-}
-
 /// What a block makes of a state.
 #[inline(always)]
-pub(super) fn compress<W: Word>(
-    before: [W; 4],
-    message: &[W; 16],
-    constants: &[u32; 64],
-) -> [W; 4] {
+pub(super) fn compress<W: Word>(before: [W; 4], message: &[W; 16]) -> [W; 4] {
+    // Numbers that the compiler knows it adds last, to what the next step waits for, which takes a fifth longer.
+    let constants = black_box(&CONSTANTS);
     // A loop over the steps would look up at each turn what each of them knows.
     macro_rules! steps {
         ($state:ident: $($step:literal)*) => {
