@@ -43,15 +43,14 @@ pub(crate) fn start(options: Options) -> io::Result<(Arc<Service>, Running)> {
     let key = Key::from_base64(&options.key);
     let key = key.ok_or_else(|| io::Error::other("the account's key is not base64"))?;
     let runtime = runtime(options.threads)?;
-    let listener = match listen(&runtime, options.port) {
-        Ok(listener) => listener,
+    let (listener, port) = match listen(&runtime, options.port) {
+        Ok(bound) => bound,
         Err(error) => {
             // To drop it would wait, which must not be where this may have been called from.
             runtime.shutdown_background();
             return Err(error);
         }
     };
-    let port = listener.local_addr()?.port();
     let service = Arc::new(Service::new(options, port, key));
     write(known()).insert(port, Arc::downgrade(&service));
     let (stop, stopped) = watch::channel(());
@@ -63,12 +62,14 @@ pub(crate) fn start(options: Options) -> io::Result<(Arc<Service>, Running)> {
     Ok((service, Running { _stop: stop }))
 }
 
-fn listen(runtime: &Runtime, port: u16) -> io::Result<TcpListener> {
+fn listen(runtime: &Runtime, port: u16) -> io::Result<(TcpListener, u16)> {
     let _inside = runtime.enter();
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
-    socket.listen(CONNECTIONS_WAITING_MAX)
+    let listener = socket.listen(CONNECTIONS_WAITING_MAX)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
 }
 
 fn runtime(threads: usize) -> io::Result<Runtime> {
