@@ -142,13 +142,13 @@ fn etag_of(properties: &azure::ListedProperties<'_>) -> ListedETag {
     )
 }
 
-/// A page of Azure's as the walk takes it, which has asked for `entries` of them.
+/// A page of Azure's as the walk takes it, which has `asked` for so many entries.
 pub fn answer(
     page: &azure::ListingPage,
     owners: Owners,
-    entries: u32,
+    asked: u32,
 ) -> Result<walk::Answer<ListedObject>, azure::BlobError> {
-    let asked = usize::try_from(entries).unwrap_or(usize::MAX);
+    let asked = usize::try_from(asked).unwrap_or(usize::MAX);
     let mut entries = Vec::with_capacity(asked.min(page.entries_max()));
     let next_marker = page.read(|entry| {
         entries.push(match entry {

@@ -17,7 +17,7 @@ use super::properties::{self, BlobHeaders, BlobKind, Metadata, Properties, Tier}
 use super::xml::{Tag, Walk};
 
 /// No entry takes less in a page, which is `<BlobPrefix><Name>/</Name></BlobPrefix>`.
-const ENTRY_BYTES_MIN: usize = 38;
+const ENTRY_BYTES_MIN: usize = 39;
 
 pub(super) use before::Before;
 
