@@ -113,11 +113,11 @@ impl<S: Simd> Word for Words<S> {
 #[inline(always)]
 pub(super) fn compress<W: Word>(before: [W; 4], message: &[W; 16]) -> [W; 4] {
     // Numbers that the compiler knows it adds last, to what the next step waits for, which takes a fifth longer.
-    let constants = black_box(&CONSTANTS);
+    let constants = *black_box(&CONSTANTS);
     // A loop over the steps would look up at each turn what each of them knows.
     macro_rules! steps {
         ($state:ident: $($step:literal)*) => {
-            $($state = step::<$step, W>($state, message, constants);)*
+            $($state = step::<$step, W>($state, message, &constants);)*
         };
     }
     let mut state = before;
@@ -208,13 +208,14 @@ fn step<const I: usize, W: Word>(
     message: &[W; 16],
     constants: &[u32; 64],
 ) -> [W; 4] {
-    let (word, mixed) = match I / 16 {
-        0 => (message[I % 16], d.xor(b.and(c.xor(d)))),
-        // Their bits do not meet, and a sum does not wait for b with both.
-        1 => (message[(5 * I + 1) % 16], c.and(d.not()).add(b.and(d))),
-        2 => (message[(3 * I + 5) % 16], b.xor(c.xor(d))),
-        _ => (message[7 * I % 16], c.xor(b.or(d.not()))),
+    let rest = |word: usize| a.add(message[word % 16].add_constant(constants[I]));
+    let sum = match I / 16 {
+        0 => rest(I).add(d.xor(b.and(c.xor(d)))),
+        // Bits that do not meet may be added one after the other: a sum that has those of c does not wait for b with
+        // them. Added to each other first, the compiler would see that they do not meet, and mix them as above.
+        1 => rest(5 * I + 1).add(c.and(d.not())).add(b.and(d)),
+        2 => rest(3 * I + 5).add(b.xor(c.xor(d))),
+        _ => rest(7 * I).add(c.xor(b.or(d.not()))),
     };
-    let sum = a.add(word.add_constant(constants[I])).add(mixed);
     [d, b.add(sum.turned(TURNS[I / 16][I % 4])), b, c]
 }
