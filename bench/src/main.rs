@@ -22,6 +22,7 @@ use std::time::Duration;
 use clap::Parser;
 use strict_azure::{Auth, Digests, Options, StrictAzure};
 
+use crate::process::Program;
 use crate::subject::{Programs, Start, Subject};
 use crate::table::Figures;
 use crate::workload::{Cost, Workload};
@@ -131,12 +132,16 @@ async fn measure(arguments: &Arguments) -> Outcome {
         write!(io::stdout(), "{text}")?;
         return Ok(std::fs::remove_dir_all(&folder)?);
     }
-    let subjects = subjects(arguments, start).await?;
+    let mut subjects = subjects(arguments, start).await?;
     if arguments.memory {
         write!(io::stdout(), "{}", memory_of(&subjects).await?)?;
     } else {
         stub.behave(|behaviour| behaviour.delay = Duration::from_millis(arguments.delay_ms));
         costs_of(arguments, &subjects, &stub).await?;
+    }
+    // Asked to, not killed: a build that counts what it runs writes its counts when it ends.
+    for subject in &mut subjects {
+        subject.program_mut().map_or(Ok(()), Program::end)?;
     }
     std::fs::remove_dir_all(&folder)?;
     Ok(())
