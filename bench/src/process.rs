@@ -66,7 +66,9 @@ impl Program {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn end(&mut self) -> Outcome {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        // A shell's own `kill`: small images have no program of that name.
+        let kill = format!("kill {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status()?;
         if !status.success() {
             return Err("it does not take SIGTERM".into());
         }
