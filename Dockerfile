@@ -5,7 +5,7 @@
 #
 # Needs no BuildKit. docs/image.md says how to run it; docker-compose.yml also builds the stage `azurite`.
 #
-# The gateway is built by counts of what it runs (bench/pgo), which takes three times as long, and the program must
+# The gateway is built by counts of what it runs (bench/pgo), which takes twice as long, and the program must
 # run while it is built. `--build-arg GUIDED=no` builds it once.
 
 # The toolchain of rust-toolchain.toml and the Azurite of src/server/azurite: tests/it/image.rs compares them.
@@ -39,6 +39,7 @@ ARG GUIDED=yes
 RUN test "${GUIDED}" = no || rustup component add llvm-tools
 # Built once, the dependencies come first, in a layer that a change of ours leaves alone.
 COPY Cargo.toml Cargo.lock ./
+# Of the members of the workspace that are not built here only the manifests are read.
 COPY md5-lanes/Cargo.toml md5-lanes/
 COPY md5-lanes/src md5-lanes/src
 COPY bench/Cargo.toml bench/
