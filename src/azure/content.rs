@@ -10,6 +10,8 @@ use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use http_body::{Body, Frame, SizeHint};
 
+use super::transport::PACKET_BYTES;
+
 /// Bytes to send, as a rope of what they came in. A clone shares them.
 #[derive(Clone, Default)]
 pub struct Content {
@@ -118,7 +120,7 @@ pub(super) struct Sending {
 
 /// How much goes to the connection at once. Smaller than a chunk may be, so that a slow upload is seen
 /// to move.
-const FRAME_BYTES_MAX: usize = 256 * 1024;
+const FRAME_BYTES_MAX: usize = 4 * PACKET_BYTES;
 
 impl Sending {
     pub(super) fn new(content: Content, progress: Arc<super::deadline::Progress>) -> Self {

@@ -79,6 +79,7 @@ pub use settings::{Clock, Observer, RetrySettings, WireSettings};
 pub use source::Source;
 pub use store::{BlobStore, SetupError};
 pub use tally::{Attempt, Tally};
+pub(crate) use transport::PACKET_BYTES;
 pub use transport::{check_ca_file, client_tls};
 
 /// The version of Azure's REST API that is spoken: the first that lists from a name on (`startFrom`).

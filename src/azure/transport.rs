@@ -31,12 +31,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// costs nothing, and room for more costs every answer a twentieth of what a small request takes.
 const HEADERS_MAX: usize = 1024;
 
+/// What the kernel sends as one packet, in bytes, whatever the network's own are: 64 KiB with its headers. What is
+/// sent in pieces that are not longer needs no packet for a little rest, which costs as much as a full one.
+pub(crate) const PACKET_BYTES: usize = 63 * 1024;
+
 /// What hyper buffers of an answer, in bytes, or twice as much: for a client that takes none, that is what lies
 /// here. The heads of answers fit in it, too: 8 KiB of metadata in headers of their own.
-pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024;
+pub(super) const BUFFER_BYTES_MAX: usize = PACKET_BYTES;
 
 /// The same of a wide answer, in bytes: fewer and larger pieces cost less.
-pub(super) const WIDE_BYTES_MAX: usize = 256 * 1024;
+pub(super) const WIDE_BYTES_MAX: usize = 4 * PACKET_BYTES;
 
 /// How many wide answers a store reads at once. What comes while there are so many comes as all else does, so
 /// that a crowd costs little.

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::azure::PACKET_BYTES;
 use crate::server::connection::{Gate, Handler, Manner, Peer};
 use crate::server::guarded::{Guarded, Shared};
 use crate::server::head::HEAD_BYTES_MAX;
@@ -20,9 +21,9 @@ use crate::server::preface::Rewound;
 
 /// What hyper buffers of a connection in each direction, in bytes, or twice as much; its own limit of 400 KiB
 /// would be 400 MiB of slow readers. (See `docs/limits.md`.)
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
+const BUFFER_BYTES_MAX: usize = PACKET_BYTES;
 /// The same of a wide connection, in bytes: a large body in fewer and larger pieces costs less.
-const WIDE_BYTES_MAX: usize = 256 * 1024;
+const WIDE_BYTES_MAX: usize = 4 * PACKET_BYTES;
 /// How many connections of a listener are wide at once, of those that are not at rest.
 pub(super) const WIDE_MAX: usize = 16;
 /// How long a client is waited for that has its last answer, and how much is read that it sends.
