@@ -35,9 +35,11 @@ const RANGES_MAX: usize = 4;
 /// How much is asked for on one connection where nothing is fetched ahead; after so much it is looked
 /// again whether the client keeps up.
 const STREAM_BYTES: u64 = 64 * 1024 * 1024;
-/// So many bytes before the end of a stream what comes next is asked for: they take longer than Azure's first
-/// answer, also at a gigabyte a second.
+/// So many bytes before the end of a stream what comes next is asked for, at the latest.
 const NEAR_BYTES: u64 = 8 * 1024 * 1024;
+/// After so many bytes it is known how fast the client takes them: the first lie in the kernel's buffers, which any
+/// client seems to take at once.
+const PACE_BYTES: u64 = 4 * 1024 * 1024;
 /// A client that takes so many bytes a second is fast: large pieces do not lie here for long.
 const FAST_BYTES_A_SECOND: u64 = 100_000_000;
 
@@ -56,9 +58,11 @@ pub(in crate::ops) struct AheadBody {
     end: u64,
     /// How many ranges may be ahead.
     window: usize,
+    /// How long Azure took to begin its last answer.
+    wait: Duration,
     tasks: JoinSet<Fetched>,
     /// The stream that comes next, where it has been asked for.
-    opening: JoinSet<Result<ResumingBody, BlobError>>,
+    opening: JoinSet<Result<(ResumingBody, Duration), BlobError>>,
     ready: BTreeMap<u64, Range>,
     pace: Pace,
 }
@@ -81,6 +85,14 @@ struct Range {
     /// How long they took.
     took: Duration,
     _reserved: Reserved,
+}
+
+/// What is asked for ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Ranges,
+    Stream,
 }
 
 /// Who waits for whom.
@@ -123,6 +135,37 @@ impl Pace {
         self.client.as_micros() * u128::from(FAST_BYTES_A_SECOND) < at_most
     }
 
+    /// How many bytes the client gets in that time, as far as is known: so long before it needs more it has to be
+    /// asked for.
+    fn goes_in(&self, time: Duration) -> u64 {
+        if self.bytes < PACE_BYTES {
+            return 0;
+        }
+        let taken = self.client.saturating_add(self.azure).as_micros();
+        let goes = u128::from(self.bytes).saturating_mul(time.as_micros());
+        u64::try_from(goes / taken.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// What is to be asked for now, where so many bytes are left of a stream, an answer of Azure's takes so long to
+    /// begin, and the threads are busy or not.
+    fn next(&self, left: u64, wait: Duration, busy: bool) -> Next {
+        let (keeps_up, fast) = (self.client_keeps_up(), self.client_is_fast());
+        if left <= NEAR_BYTES {
+            if keeps_up && !busy {
+                Next::Ranges
+            } else if keeps_up || fast {
+                Next::Stream
+            } else {
+                Next::Nothing
+            }
+        } else if fast && (busy || !keeps_up) && left <= self.goes_in(wait) {
+            // A stream will do, and at this pace its first bytes come when those before them have gone.
+            Next::Stream
+        } else {
+            Next::Nothing
+        }
+    }
+
     fn begin_anew(&mut self) {
         (self.client, self.azure, self.bytes) = (Duration::ZERO, Duration::ZERO, 0);
     }
@@ -138,11 +181,11 @@ impl std::fmt::Debug for AheadBody {
 }
 
 impl AheadBody {
-    /// The bytes up to `end` of the blob that `first` begins.
+    /// The bytes up to `end` of the blob that `first` begins, for which Azure was waited for so long.
     pub(in crate::ops) fn new(
         gateway: &Gateway,
         blob: Pinned,
-        first: ResumingBody,
+        (first, wait): (ResumingBody, Duration),
         end: u64,
     ) -> Self {
         let (budget, cores) = (gateway.budget().clone(), Arc::clone(gateway.cores()));
@@ -158,6 +201,7 @@ impl AheadBody {
             asked,
             end,
             window: 0,
+            wait,
             tasks: JoinSet::new(),
             opening: JoinSet::new(),
             ready: BTreeMap::new(),
@@ -169,23 +213,30 @@ impl AheadBody {
         self.next = self.next.saturating_add(bytes.len() as u64);
         self.pace.hands(&bytes);
         match self.state {
-            // So that there is no gap at its end.
-            State::Streaming(_) if self.asked.saturating_sub(self.next) <= NEAR_BYTES => {
-                let keeps_up = self.pace.client_keeps_up();
-                let fast = self.pace.client_is_fast();
-                self.window = if keeps_up { self.window.max(1) } else { 0 };
-                self.top_up();
-                if (keeps_up || fast) && self.asked < self.end && self.tasks.is_empty() {
-                    self.open(fast);
-                }
-            }
+            State::Streaming(_) => self.look_ahead(),
             State::Handing(_) => self.top_up(),
-            State::Streaming(_) | State::Between | State::Opening | State::Ended => {}
+            State::Between | State::Opening | State::Ended => {}
         }
         if self.next == self.end {
             self.state = State::Ended;
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    /// Asks for what follows the stream that is read, so early that there is no gap at its end.
+    fn look_ahead(&mut self) {
+        // Looked at with each piece, so that it is of this moment when it counts.
+        let busy = self.cores.are_busy();
+        // Of streams there is never more than one ahead: their bytes would come in any order.
+        if self.asked == self.end || !self.opening.is_empty() {
+            return;
+        }
+        let next = self.pace.next(self.asked.saturating_sub(self.next), self.wait, busy);
+        self.window = if next == Next::Ranges { self.window.max(1) } else { 0 };
+        self.top_up();
+        if next != Next::Nothing && self.asked < self.end && self.tasks.is_empty() {
+            self.open(self.pace.client_is_fast());
+        }
     }
 
     /// Fetches ranges ahead, as many as may be and as there is memory for now.
@@ -208,7 +259,10 @@ impl AheadBody {
         let (blob, first) = (Pinned { wide, ..self.blob.clone() }, self.asked);
         self.asked = self.end.min(first.saturating_add(STREAM_BYTES));
         let end = self.asked;
-        self.opening.spawn(async move { blob.stream(first, end).await });
+        let begun = Instant::now();
+        self.opening.spawn(async move {
+            blob.stream(first, end).await.map(|body| (body, begun.elapsed()))
+        });
     }
 
     /// What comes after what the client has.
@@ -313,7 +367,9 @@ impl Body for AheadBody {
                     Err(error) => return this.give_up(error),
                 },
                 State::Opening => match this.opening.poll_join_next(context) {
-                    Poll::Ready(Some(Ok(Ok(body)))) => this.state = State::Streaming(body),
+                    Poll::Ready(Some(Ok(Ok((body, wait))))) => {
+                        (this.state, this.wait) = (State::Streaming(body), wait);
+                    }
                     Poll::Ready(Some(Ok(Err(error)))) => return this.give_up(error.into()),
                     Poll::Ready(Some(Err(panic))) => return this.give_up(panic.into()),
                     Poll::Ready(None) => return this.give_up("a stream was lost".into()),
@@ -342,5 +398,60 @@ impl AheadBody {
         self.opening.abort_all();
         self.ready.clear();
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{NEAR_BYTES, Next, PACE_BYTES, Pace};
+
+    const MIB: u64 = 1024 * 1024;
+
+    /// Of one that has given so many bytes, and waited so many milliseconds for the client and for Azure.
+    fn pace(bytes: u64, client: u64, azure: u64) -> Pace {
+        let (client, azure) = (Duration::from_millis(client), Duration::from_millis(azure));
+        Pace { client, azure, bytes, ..Pace::default() }
+    }
+
+    #[test]
+    fn near_the_end_it_counts_who_waits_and_who_has_time() {
+        let wait = Duration::from_millis(5);
+        for (client, azure, busy, next) in [
+            (10, 100, false, Next::Ranges),
+            (10, 100, true, Next::Stream),
+            (100, 10, false, Next::Stream),
+            (100, 10, true, Next::Stream),
+            (10_000, 10, false, Next::Nothing),
+            (10_000, 10, true, Next::Nothing),
+            (10_000, 20_000, false, Next::Ranges),
+        ] {
+            let pace = pace(64 * MIB, client, azure);
+            assert_eq!(pace.next(NEAR_BYTES, wait, busy), next, "{client} {azure} {busy}");
+        }
+    }
+
+    #[test]
+    fn the_longer_an_answer_takes_the_earlier_it_is_asked_for() {
+        // A thousand MiB a second.
+        let fast = pace(8 * MIB, 6, 2);
+        for (left, wait, next) in [
+            (16 * MIB, 16, Next::Stream),
+            (16 * MIB, 15, Next::Nothing),
+            (40 * MIB, 40, Next::Stream),
+            (40 * MIB, 39, Next::Nothing),
+            (NEAR_BYTES + 1, 0, Next::Nothing),
+        ] {
+            let wait = Duration::from_millis(wait);
+            assert_eq!(fast.next(left, wait, false), next, "{left} {wait:?}");
+        }
+        let long = Duration::from_secs(1);
+        let waits_for_azure = pace(8 * MIB, 2, 6);
+        assert_eq!(waits_for_azure.next(16 * MIB, long, false), Next::Nothing, "ranges, soon");
+        assert_eq!(waits_for_azure.next(16 * MIB, long, true), Next::Stream);
+        assert_eq!(pace(8 * MIB, 800, 2).next(9 * MIB, long, false), Next::Nothing, "it is slow");
+        let unknown = pace(PACE_BYTES - 1, 0, 0);
+        assert_eq!(unknown.next(9 * MIB, long, false), Next::Nothing, "not known yet");
     }
 }

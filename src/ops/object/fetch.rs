@@ -9,6 +9,8 @@
 //! - Azure documents no range from the end: a little of the beginning is asked for, which is all of a
 //!   small object, and tells the length of a large one.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt as _;
@@ -108,8 +110,9 @@ impl Fetch<'_> {
         range: Option<ByteRange>,
         conditions: azure::Conditions,
     ) -> Result<Response<Body>, Error> {
+        let asked = Instant::now();
         match self.ask(Some(beginning(range)), conditions).await {
-            Ok((bucket, found)) => self.pass_on(&bucket, range, found),
+            Ok((bucket, found)) => self.pass_on(&bucket, range, (found, asked.elapsed())),
             // Of no bytes there is no range.
             Err(Unseen::Azure(error))
                 if error.kind() == Kind::RangeNotSatisfiable && range.is_none() =>
@@ -161,12 +164,12 @@ impl Fetch<'_> {
         answer.body(body::empty()).map_err(unanswerable)
     }
 
-    /// Azure's answer as the client's.
+    /// Azure's answer, and how long it was waited for, as the client's.
     fn pass_on(
         &self,
         bucket: &Bucket,
         range: Option<ByteRange>,
-        found: BlobRead,
+        (found, wait): (BlobRead, Duration),
     ) -> Result<Response<Body>, Error> {
         let BlobRead { properties, range: got, body } = found;
         let described = Described::of(&properties);
@@ -187,7 +190,7 @@ impl Fetch<'_> {
         let here = got_end.min(end).saturating_sub(first);
         let stream = ResumingBody::new(pinned.clone(), body, first, here);
         let body = if first.saturating_add(here) < end {
-            AheadBody::new(self.gateway, pinned, stream, end).boxed_unsync()
+            AheadBody::new(self.gateway, pinned, (stream, wait), end).boxed_unsync()
         } else {
             stream.boxed_unsync()
         };
