@@ -4,9 +4,14 @@
 use std::fs;
 use std::io;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
+
+/// How long a program may take to end: more than the gateway lets requests run on, and writes its counts.
+const END_MAX: Duration = Duration::from_mins(2);
+/// How often it is looked whether it has.
+const END_STEP: Duration = Duration::from_millis(10);
 
 /// A program that runs until this is dropped.
 #[derive(Debug)]
@@ -72,7 +77,13 @@ impl Program {
         if !status.success() {
             return Err("it does not take SIGTERM".into());
         }
-        self.child.wait()?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > END_MAX {
+                return Err("it does not end on SIGTERM".into());
+            }
+            std::thread::sleep(END_STEP);
+        }
         Ok(())
     }
 
