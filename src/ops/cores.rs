@@ -96,13 +96,12 @@ mod tests {
             let cores = Cores::new();
             // What is not known yet is taken for busy, so they wait first.
             let unknown = cores.are_busy();
-            let seen = [
+            [
                 unknown,
                 sees(&cores, false, waits).await,
                 sees(&cores, true, works).await,
                 sees(&cores, false, waits).await,
-            ];
-            seen
+            ]
         });
         assert_eq!(on_a_worker.join_all().await, [[true; 4]]);
     }
