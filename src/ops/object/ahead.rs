@@ -190,8 +190,6 @@ impl AheadBody {
     ) -> Self {
         let (budget, cores) = (gateway.budget().clone(), Arc::clone(gateway.cores()));
         let (next, asked) = first.span();
-        // So that it is known when it counts.
-        cores.are_busy();
         Self {
             blob,
             budget,
