@@ -207,6 +207,9 @@ async fn memory_of(subjects: &[Subject]) -> Outcome<String> {
 async fn costs_of(arguments: &Arguments, subjects: &[Subject], stub: &StrictAzure) -> Outcome {
     let time = Duration::from_secs(arguments.seconds);
     write!(io::stdout(), "{}", table::head_of_costs(subjects)?)?;
+    for program in subjects.iter().filter_map(Subject::program) {
+        program.pause()?;
+    }
     for workload in workload::ALL {
         if !workload.name.contains(&arguments.only) {
             continue;
@@ -229,14 +232,18 @@ async fn costs_of(arguments: &Arguments, subjects: &[Subject], stub: &StrictAzur
     Ok(())
 }
 
-/// One run. A subject that cannot do a thing does not end the others' runs.
+/// One run, while the others are paused: they share its core, and collect garbage, compile or go on with what
+/// nobody waits for any more. A subject that cannot do a thing does not end the others' runs.
 async fn cost_of(
     workload: Workload,
     subject: &Subject,
     stub: &StrictAzure,
     time: Duration,
 ) -> Outcome<Option<Cost>> {
-    match workload.run(subject, stub, time).await {
+    subject.program().map_or(Ok(()), Program::go_on)?;
+    let ran = workload.run(subject, stub, time).await;
+    subject.program().map_or(Ok(()), Program::pause)?;
+    match ran {
         Ok(cost) => Ok(Some(cost)),
         Err(error) => {
             writeln!(io::stderr(), "{}: {}: {error}", subject.name, workload.name)?;

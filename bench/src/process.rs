@@ -69,14 +69,28 @@ impl Program {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
     }
 
+    /// Lets it not run, until it may go on: what it still has to tidy up disturbs nobody who is measured then.
+    pub(crate) fn pause(&self) -> Outcome {
+        self.signal("STOP")
+    }
+
+    /// Lets it run again.
+    pub(crate) fn go_on(&self) -> Outcome {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Outcome {
+        // A shell's own `kill`: small images have no program of that name.
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status()?;
+        if status.success() { Ok(()) } else { Err(format!("it does not take SIG{name}").into()) }
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) fn end(&mut self) -> Outcome {
-        // A shell's own `kill`: small images have no program of that name.
-        let kill = format!("kill {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &kill]).status()?;
-        if !status.success() {
-            return Err("it does not take SIGTERM".into());
-        }
+        self.signal("TERM")?;
+        // One that is paused would take it only then.
+        self.go_on()?;
         let begun = Instant::now();
         while self.child.try_wait()?.is_none() {
             if begun.elapsed() > END_MAX {
