@@ -11,8 +11,9 @@
 
 use std::array;
 use std::hint::black_box;
+use std::marker::PhantomData;
 
-use fearless_simd::{Simd, SimdBase as _};
+use fearless_simd::{Simd, SimdBase as _, SimdInt, u32x4, u32x8, u32x16};
 
 /// What is digested at once, in bytes.
 pub(super) const BLOCK_BYTES: usize = 64;
@@ -60,53 +61,116 @@ impl Word for u32 {
     }
 }
 
-/// As many words as a vector of this machine has.
+/// A word in each lane of a vector.
 #[derive(Clone, Copy)]
-pub(super) struct Words<S: Simd>(pub(super) S::u32s);
+pub(super) struct Words<S, V>(V, PhantomData<S>);
 
-impl<S: Simd> Words<S> {
+impl<S: Simd, V: SimdInt<S, Element = u32>> Words<S, V> {
     /// The word that `of` says of each lane.
     #[inline(always)]
     pub(super) fn of_lanes(simd: S, of: impl FnMut(usize) -> u32) -> Self {
-        Self(S::u32s::from_fn(simd, of))
+        Self(V::from_fn(simd, of), PhantomData)
+    }
+
+    /// What is in a lane.
+    #[inline(always)]
+    pub(super) fn lane(self, lane: usize) -> u32 {
+        self.0[lane]
     }
 }
 
-impl<S: Simd> Word for Words<S> {
+impl<S: Simd, V: SimdInt<S, Element = u32>> Word for Words<S, V> {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self(self.0 + other.0, PhantomData)
     }
 
     #[inline(always)]
     fn add_constant(self, constant: u32) -> Self {
-        Self(self.0 + constant)
+        Self(self.0 + constant, PhantomData)
     }
 
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+        Self(self.0 & other.0, PhantomData)
     }
 
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self(self.0 | other.0, PhantomData)
     }
 
     #[inline(always)]
     fn xor(self, other: Self) -> Self {
-        Self(self.0 ^ other.0)
+        Self(self.0 ^ other.0, PhantomData)
     }
 
     #[inline(always)]
     fn not(self) -> Self {
-        Self(!self.0)
+        Self(!self.0, PhantomData)
     }
 
     #[inline(always)]
     fn turned(self, bits: u32) -> Self {
-        Self((self.0 << bits) | (self.0 >> (u32::BITS - bits)))
+        Self((self.0 << bits) | (self.0 >> (u32::BITS - bits)), PhantomData)
     }
+}
+
+/// A vector of words.
+pub(super) trait Vector<S: Simd>: SimdInt<S, Element = u32> {
+    /// The words of a block of each lane: the first of each, the second of each, and so on.
+    fn words_of(simd: S, blocks: &[&Block]) -> [Self; 16];
+}
+
+impl<S: Simd> Vector<S> for u32x4<S> {
+    #[inline(always)]
+    fn words_of(simd: S, blocks: &[&Block]) -> [Self; 16] {
+        let quarter = |of: usize, at: usize| {
+            let words = blocks[of].as_chunks::<4>().0;
+            Self::from_fn(simd, |word| u32::from_le_bytes(words[4 * at + word]))
+        };
+        let mut words = [Self::splat(simd, 0); 16];
+        for (at, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let [a, b, c, d] = array::from_fn(|of| quarter(of, at));
+            let (ac, bd) = ([a.zip_low(c), a.zip_high(c)], [b.zip_low(d), b.zip_high(d)]);
+            *words = [
+                ac[0].zip_low(bd[0]),
+                ac[0].zip_high(bd[0]),
+                ac[1].zip_low(bd[1]),
+                ac[1].zip_high(bd[1]),
+            ];
+        }
+        words
+    }
+}
+
+impl<S: Simd> Vector<S> for u32x8<S> {
+    #[inline(always)]
+    fn words_of(simd: S, blocks: &[&Block]) -> [Self; 16] {
+        let (low, high) = blocks.split_at(4);
+        let (low, high) = (u32x4::words_of(simd, low), u32x4::words_of(simd, high));
+        array::from_fn(|word| simd.combine_u32x4(low[word], high[word]))
+    }
+}
+
+impl<S: Simd> Vector<S> for u32x16<S> {
+    #[inline(always)]
+    fn words_of(simd: S, blocks: &[&Block]) -> [Self; 16] {
+        let (low, high) = blocks.split_at(8);
+        let (low, high) = (u32x8::words_of(simd, low), u32x8::words_of(simd, high));
+        array::from_fn(|word| simd.combine_u32x8(low[word], high[word]))
+    }
+}
+
+/// What a block of each lane makes of the states in them.
+#[inline(always)]
+pub(super) fn compress_lanes<S: Simd, V: Vector<S>>(
+    simd: S,
+    before: [Words<S, V>; 4],
+    blocks: &[&Block],
+) -> [Words<S, V>; 4] {
+    let message = V::words_of(simd, blocks).map(|word| Words(word, PhantomData));
+    compress(before, &message)
 }
 
 /// What a block makes of a state.
