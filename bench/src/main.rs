@@ -7,6 +7,7 @@ mod instructions;
 mod load;
 mod memory;
 mod process;
+mod relay;
 mod request;
 mod siege;
 mod subject;
@@ -15,6 +16,7 @@ mod wire;
 mod workload;
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,6 +75,12 @@ struct Arguments {
     /// Measures the gateway with one and with two worker threads, too.
     #[arg(long)]
     threads: bool,
+    /// Measures what passes bytes on without a look at them, too: no gateway can cost less.
+    #[arg(long)]
+    relay: bool,
+    /// Is that program: listens here, and passes on to there.
+    #[arg(long, hide = true, num_args = 2, value_names = ["HERE", "THERE"])]
+    pass_on: Option<Vec<SocketAddr>>,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -98,8 +106,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Outcome {
-    process::pin_self(&arguments.load_cores)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some([here, there]) = arguments.pass_on.as_deref() {
+        return Ok(runtime.block_on(relay::run(*here, *there))?);
+    }
+    process::pin_self(&arguments.load_cores)?;
     runtime.block_on(measure(arguments))
 }
 
@@ -151,6 +162,9 @@ async fn measure(arguments: &Arguments) -> Outcome {
 async fn subjects(arguments: &Arguments, start: Start<'_>) -> Outcome<Vec<Subject>> {
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
     subjects.push(Subject::stub(start.stub).await?);
+    if arguments.relay {
+        subjects.push(Subject::relay(start).await?);
+    }
     if arguments.tls {
         subjects.push(Subject::with_tls(start).await?);
     }

@@ -43,7 +43,7 @@ pub(crate) struct Held {
 
 /// Measures a gateway that has just been started.
 pub(crate) async fn measure(subject: &Subject) -> Outcome<Option<Held>> {
-    let Some(program) = subject.program() else { return Ok(None) };
+    let Some(program) = subject.program().filter(|_| !subject.is_azure()) else { return Ok(None) };
     let mut held = Held { idle: program.memory()?.0, ..Held::default() };
     held.idle_connection = idle_connections(subject, program).await?;
     held.readers = slow_readers(subject, program).await?;

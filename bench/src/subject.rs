@@ -54,24 +54,48 @@ pub(crate) struct Subject {
 
 #[derive(Debug)]
 enum Kind {
-    Stub { account: String },
-    Gateway { program: Program, signer: Signer },
+    /// Is asked as the stub is: the stub itself, or what passes on to it.
+    Azure {
+        account: String,
+        relay: Option<Program>,
+    },
+    Gateway {
+        program: Program,
+        signer: Signer,
+    },
 }
 
 impl Subject {
     /// The stub, asked without a gateway.
     pub(crate) async fn stub(stub: &StrictAzure) -> Outcome<Self> {
         let account = stub.account().to_owned();
-        let subject = Self {
-            name: "stub alone",
-            at: At::new(stub.address(), None),
-            bucket: "bench-stub".to_owned(),
-            started_in: Duration::ZERO,
-            kind: Kind::Stub { account },
-        };
+        let kind = Kind::Azure { account, relay: None };
+        Self::azure("stub", "stub alone", At::new(stub.address(), None), kind).await
+    }
+
+    /// Starts what passes bytes on to the stub.
+    pub(crate) async fn relay(start: Start<'_>) -> Outcome<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--pass-on").arg(address.to_string()).arg(start.stub.address().to_string());
+        let program = Program::start(&command, start.cores, &start.folder.join("relay.log"))?;
+        let account = start.stub.account().to_owned();
+        let kind = Kind::Azure { account, relay: Some(program) };
+        Self::azure("relay", "bytes passed on", At::new(address, None), kind).await
+    }
+
+    async fn azure(short: &str, name: &'static str, at: At, kind: Kind) -> Outcome<Self> {
+        let bucket = format!("bench-{short}");
+        let subject = Self { name, at, bucket, started_in: Duration::ZERO, kind };
         let create = subject.bare("PUT", "?restype=container", "", Bytes::new());
-        once(&subject.at, &create).await?;
-        Ok(subject)
+        let begun = Instant::now();
+        while let Err(error) = once(&subject.at, &create).await {
+            if begun.elapsed() > START_MAX {
+                return Err(format!("{name} does not start: {error}").into());
+            }
+            tokio::time::sleep(START_STEP).await;
+        }
+        Ok(Self { started_in: begun.elapsed(), ..subject })
     }
 
     /// Starts a gateway and makes its bucket.
@@ -190,7 +214,7 @@ impl Subject {
             Kind::Gateway { signer, .. } => {
                 signer.request(method, &format!("/{}{target}", self.bucket), body, payload)
             }
-            Kind::Stub { .. } => {
+            Kind::Azure { .. } => {
                 let extra = if method == "PUT" { "x-ms-blob-type: BlockBlob\r\n" } else { "" };
                 Ok(self.bare(method, target, extra, body))
             }
@@ -202,47 +226,42 @@ impl Subject {
         self.name == "s3proxy"
     }
 
-    /// Whether it is neither ours nor the stub.
+    /// Whether it speaks S3 and is not ours.
     pub(crate) fn is_rival(&self) -> bool {
-        !self.is_stub() && !self.name.starts_with("bluebucket")
+        !self.is_azure() && !self.name.starts_with("bluebucket")
     }
 
-    /// Whether it is the stub, which does not speak S3.
-    pub(crate) fn is_stub(&self) -> bool {
-        matches!(self.kind, Kind::Stub { .. })
+    /// Whether it is asked as Azure is.
+    pub(crate) fn is_azure(&self) -> bool {
+        matches!(self.kind, Kind::Azure { .. })
     }
 
     fn bare(&self, method: &str, target: &str, extra: &str, body: Bytes) -> Request {
-        let Kind::Stub { account } = &self.kind else {
+        let Kind::Azure { account, .. } = &self.kind else {
             return bare(method, "", target, extra, body);
         };
         let target = format!("/{account}/{}{target}", self.bucket);
         bare(method, &self.at.to_string(), &target, extra, body)
     }
 
-    /// CPU time so far: of the gateway, or of the stub where that is what is measured.
+    /// CPU time so far: of the program, or of the stub where that is what is measured.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        match &self.kind {
-            Kind::Gateway { program, .. } => program.cpu(),
-            Kind::Stub { .. } => thread_cpu("strict-azure"),
-        }
+        self.program().map_or_else(|| thread_cpu("strict-azure"), Program::cpu)
     }
 
     /// The program, where it is one.
     pub(crate) fn program(&self) -> Option<&Program> {
         match &self.kind {
             Kind::Gateway { program, .. } => Some(program),
-            Kind::Stub { .. } => None,
+            Kind::Azure { relay, .. } => relay.as_ref(),
         }
     }
-}
 
-impl Subject {
     /// The program, to end it.
     pub(crate) fn program_mut(&mut self) -> Option<&mut Program> {
         match &mut self.kind {
             Kind::Gateway { program, .. } => Some(program),
-            Kind::Stub { .. } => None,
+            Kind::Azure { relay, .. } => relay.as_mut(),
         }
     }
 }

@@ -204,7 +204,7 @@ fn million(subject: &Subject, stub: &StrictAzure, delimiter: bool) -> Outcome<Ve
 
 /// The first page of what is in a folder.
 fn page_of(subject: &Subject, folder: &str, delimiter: bool) -> Outcome<Request> {
-    let target = match (subject.is_stub(), delimiter) {
+    let target = match (subject.is_azure(), delimiter) {
         (true, false) => format!("?comp=list&maxresults=1000&prefix={folder}%2F&restype=container"),
         (true, true) => {
             format!("?comp=list&delimiter=%2F&maxresults=1000&prefix={folder}%2F&restype=container")
@@ -222,7 +222,7 @@ async fn multipart(subject: &Subject, time: Duration, connections: usize) -> Out
     let mut all = Taken::default();
     while all.latencies.is_empty() || begun.elapsed() < time {
         let sent = Instant::now();
-        if subject.is_stub() {
+        if subject.is_azure() {
             blocks(subject, &body, connections).await?;
         } else {
             upload(subject, &body, connections).await?;
