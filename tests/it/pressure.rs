@@ -60,6 +60,27 @@ async fn f39_slow_writers_leave_room_and_all_make_progress() {
     counted(&gateway, "bluebucket_held_bytes 0").await;
 }
 
+/// Nor does a client wait for the first block of its own body.
+#[tokio::test]
+async fn a_large_body_is_read_on_while_its_first_block_is_on_its_way() {
+    let azure = strict_with(|_| {});
+    let gateway = Gateway::with(|settings| settings.azure = azure.endpoint()).await;
+    let client = gateway.client(ALICE);
+    let at = path(&bucket(&client).await, "k");
+    let gate = strict_azure::Gate::new();
+    let hold = strict_azure::Action::Hold(gate.clone());
+    azure.set_fault(strict_azure::Fault::new(hold).on(Operation::PutBlock));
+    let body = noise(20 * MIB);
+    let put = spawn(client.put(&at).body(&body).send());
+    // The first block, and the second, which has not been sent.
+    counted(&gateway, &format!("bluebucket_held_bytes {}", 16 * MIB)).await;
+    assert_eq!(azure.count(Operation::PutBlock), 1, "{:?}", azure.counts());
+    gate.open();
+    let etag = put.await.unwrap().expect_success().at("etag").to_owned();
+    assert_eq!(etag, format!("\"{}\"", md5_hex(&body)));
+    assert!(client.get(&at).ok().await.body == body);
+}
+
 #[tokio::test]
 async fn who_leaves_before_the_answer_is_written_down_as_such() {
     let proxy = Proxy::to_backend().await;

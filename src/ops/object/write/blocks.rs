@@ -5,7 +5,7 @@ use bytes::Bytes;
 use md5_lanes::Hashed;
 use tokio::task::JoinSet;
 
-use crate::azure::{BlobError, BlockRef, Content, Guard, Kind};
+use crate::azure::{BlockRef, Content, Guard, Kind};
 use crate::ops::budget::{Budget, Reserved, STEP_BYTES};
 use crate::ops::hashing::Hasher;
 use crate::ops::object::write::rope::Rope;
@@ -48,9 +48,11 @@ pub(super) async fn put(
 struct Staging<'a> {
     to: &'a Destination,
     budget: &'a Budget,
-    ids: BlockIds,
-    staged: Vec<BlockRef>,
-    tasks: JoinSet<Result<(), BlobError>>,
+    /// None while the first block is on its way, which may find that they must be others.
+    ids: Option<BlockIds>,
+    /// How many blocks have been sent on their way.
+    sent: usize,
+    tasks: JoinSet<Result<Option<BlockIds>, Failure>>,
     rope: Rope,
     /// What the rope may hold.
     reserved: Reserved,
@@ -67,8 +69,8 @@ impl<'a> Staging<'a> {
         Ok(Self {
             to,
             budget,
-            ids: BlockIds::new()?,
-            staged: Vec::new(),
+            ids: Some(BlockIds::new()?),
+            sent: 0,
             tasks: JoinSet::new(),
             rope: Rope::default(),
             reserved: budget.step().await?,
@@ -131,26 +133,20 @@ impl<'a> Staging<'a> {
             Some(before) => before.followed_by(&crc64, length),
             None => Some(crc64),
         };
-        if self.staged.is_empty() {
-            let (sent, ()) = tokio::join!(self.send_first(&content), digested);
-            sent?;
-            self.reserved.shrink_to(STEP_BYTES);
-            return Ok(());
-        }
-        let id = self.ids.id(self.staged.len())?;
-        self.staged.push(BlockRef::Uncommitted(id.clone()));
+        let ids = self.ids().await?;
+        let index = self.sent;
+        self.sent += 1;
         let to = self.to.clone();
         let stage = async move {
-            let put = to.store.put_block(&to.path, &id, &content, content.crc64());
-            let (put, ()) = tokio::join!(put, digested);
-            put.map(|_| ())
+            let (put, ()) = tokio::join!(put_block(&to, index, ids, &content), digested);
+            put
         };
         while self.tasks.len() >= BLOCKS_IN_FLIGHT {
             self.one().await?;
         }
         let Some(next) = self.budget.try_reserve(STEP_BYTES) else {
             // There is no memory for another one besides: what this one has serves the next.
-            stage.await?;
+            self.has_sent(stage.await?);
             self.reserved.shrink_to(STEP_BYTES);
             return Ok(());
         };
@@ -163,6 +159,24 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
+    /// The ids for the next block. Until the first block is there nobody knows whether they are these.
+    async fn ids(&mut self) -> Result<BlockIds, Failure> {
+        loop {
+            match (self.sent, self.ids.take(), self.tasks.is_empty()) {
+                (0, Some(ids), _) => return Ok(ids),
+                (_, Some(ids), _) => return Ok(self.ids.insert(ids).clone()),
+                (_, None, false) => self.one().await?,
+                (_, None, true) => return Err(lost("the ids of its blocks").into()),
+            }
+        }
+    }
+
+    fn has_sent(&mut self, ids: Option<BlockIds>) {
+        if ids.is_some() {
+            self.ids = ids;
+        }
+    }
+
     /// All that has come, its digest under way.
     async fn take_rope(&mut self) -> (Content, Checksum) {
         self.rope.flush();
@@ -172,7 +186,7 @@ impl<'a> Staging<'a> {
 
     /// Waits until all has been sent and digested; or what there is, where nothing has been sent.
     async fn finish(&mut self) -> Result<Option<(Content, Checksum)>, Failure> {
-        if self.staged.is_empty() {
+        if self.sent == 0 {
             return Ok(Some(self.take_rope().await));
         }
         self.send().await?;
@@ -184,34 +198,18 @@ impl<'a> Staging<'a> {
 
     /// The MD5 of all that was sent, after [`Self::finish`].
     async fn hashed(&mut self) -> Result<Hashed, Error> {
-        let lost = || Error::new(Code::InternalError).caused_by("the digest of a block was lost");
-        self.md5.finish().await.ok_or_else(lost)
-    }
-
-    /// Sends the first block and waits for it, so that blocks of another tool that wait on the name
-    /// with ids of another length are met while the bytes are still at hand.
-    async fn send_first(&mut self, content: &Content) -> Result<(), Failure> {
-        match self.put_first(content).await {
-            Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlobOrBlock => {
-                self.ids.adopt(&self.to.store, &self.to.path).await?;
-                self.put_first(content).await
-            }
-            other => other,
-        }
-    }
-
-    async fn put_first(&mut self, content: &Content) -> Result<(), Failure> {
-        let id = self.ids.id(0)?;
-        self.to.store.put_block(&self.to.path, &id, content, content.crc64()).await?;
-        self.staged = vec![BlockRef::Uncommitted(id)];
-        Ok(())
+        self.md5.finish().await.ok_or_else(|| lost("the digest of a block"))
     }
 
     /// Waits for one of the blocks.
     async fn one(&mut self) -> Result<(), Failure> {
         match self.tasks.join_next().await {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(error))) => Err(error.into()),
+            None => Ok(()),
+            Some(Ok(Ok(ids))) => {
+                self.has_sent(ids);
+                Ok(())
+            }
+            Some(Ok(Err(failure))) => Err(failure),
             Some(Err(panic)) => Err(Error::new(Code::InternalError).caused_by(panic).into()),
         }
     }
@@ -238,12 +236,40 @@ impl<'a> Staging<'a> {
         }
         let Destination { store, path, .. } = self.to;
         planned.options.headers.content_md5 = verified.md5();
-        let list = || store.put_block_list(path, &self.staged, &planned.options);
+        let ids = self.ids.as_ref().ok_or_else(|| lost("the ids of its blocks"))?;
+        let staged = (0..self.sent).map(|index| ids.id(index).map(BlockRef::Uncommitted));
+        let staged = staged.collect::<Result<Vec<_>, Error>>()?;
+        let list = || store.put_block_list(path, &staged, &planned.options);
         match commit(store, path, (&planned.id, &planned.options.conditions), list).await {
             Err(Failure::Azure(error)) if error.kind() == Kind::InvalidBlockList => {
-                overtaken((store, path), &self.staged, &planned.options.conditions, error).await
+                overtaken((store, path), &staged, &planned.options.conditions, error).await
             }
             other => other.map(|_| ()),
         }
     }
+}
+
+/// Stages one block. The first gives the ids back that those after it have.
+async fn put_block(
+    to: &Destination,
+    index: usize,
+    mut ids: BlockIds,
+    content: &Content,
+) -> Result<Option<BlockIds>, Failure> {
+    let Destination { store, path, .. } = to;
+    let crc64 = content.crc64();
+    match store.put_block(path, &ids.id(index)?, content, crc64).await {
+        Ok(_) => {}
+        // Blocks of another tool wait on the name, with ids of another length.
+        Err(error) if index == 0 && error.kind() == Kind::InvalidBlobOrBlock => {
+            ids.adopt(store, path).await?;
+            store.put_block(path, &ids.id(index)?, content, crc64).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok((index == 0).then_some(ids))
+}
+
+fn lost(what: &str) -> Error {
+    Error::new(Code::InternalError).caused_by(format!("{what} was lost"))
 }
