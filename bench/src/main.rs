@@ -25,6 +25,7 @@ use clap::Parser;
 use strict_azure::{Auth, Digests, Options, StrictAzure};
 
 use crate::process::Program;
+use crate::relay::What;
 use crate::subject::{Programs, Start, Subject};
 use crate::table::Figures;
 use crate::workload::{Cost, Workload};
@@ -75,12 +76,18 @@ struct Arguments {
     /// Measures the gateway with one and with two worker threads, too.
     #[arg(long)]
     threads: bool,
-    /// Measures what passes bytes on without a look at them, too: no gateway can cost less.
+    /// Measures what only passes on, too, bytes or HTTP: no gateway can cost less.
     #[arg(long)]
     relay: bool,
-    /// Is that program: listens here, and passes on to there.
-    #[arg(long, hide = true, num_args = 2, value_names = ["HERE", "THERE"])]
-    pass_on: Option<Vec<SocketAddr>>,
+    /// Is that program, which passes this on.
+    #[arg(long, hide = true, requires_all = ["here", "there"])]
+    pass_on: Option<What>,
+    /// Where it listens.
+    #[arg(long, hide = true)]
+    here: Option<SocketAddr>,
+    /// Where it passes things on to.
+    #[arg(long, hide = true)]
+    there: Option<SocketAddr>,
     /// Another build of the gateway.
     #[arg(long)]
     bluebucket: Option<PathBuf>,
@@ -107,8 +114,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if let Some([here, there]) = arguments.pass_on.as_deref() {
-        return Ok(runtime.block_on(relay::run(*here, *there))?);
+    if let Arguments { pass_on: Some(what), here: Some(here), there: Some(there), .. } = *arguments
+    {
+        return runtime.block_on(relay::run(what, here, there));
     }
     process::pin_self(&arguments.load_cores)?;
     runtime.block_on(measure(arguments))
@@ -163,7 +171,8 @@ async fn subjects(arguments: &Arguments, start: Start<'_>) -> Outcome<Vec<Subjec
     let mut subjects = vec![Subject::gateway("bluebucket", start).await?];
     subjects.push(Subject::stub(start.stub).await?);
     if arguments.relay {
-        subjects.push(Subject::relay(start).await?);
+        subjects.push(Subject::relay(What::Bytes, start).await?);
+        subjects.push(Subject::relay(What::Http, start).await?);
     }
     if arguments.tls {
         subjects.push(Subject::with_tls(start).await?);

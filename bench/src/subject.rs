@@ -15,6 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::Outcome;
 use crate::load::once;
 use crate::process::{Program, thread_cpu};
+use crate::relay::What;
 use crate::request::{
     ACCESS_KEY, GREEDY_ACCESS_KEY, Identity, Payload, Request, SECRET_KEY, Signer, bare,
 };
@@ -73,15 +74,21 @@ impl Subject {
         Self::azure("stub", "stub alone", At::new(stub.address(), None), kind).await
     }
 
-    /// Starts what passes bytes on to the stub.
-    pub(crate) async fn relay(start: Start<'_>) -> Outcome<Self> {
+    /// Starts what passes on to the stub.
+    pub(crate) async fn relay(what: What, start: Start<'_>) -> Outcome<Self> {
+        let (argument, short, name) = match what {
+            What::Bytes => ("bytes", "relay", "bytes passed on"),
+            What::Http => ("http", "relay-http", "HTTP passed on"),
+        };
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--pass-on").arg(address.to_string()).arg(start.stub.address().to_string());
-        let program = Program::start(&command, start.cores, &start.folder.join("relay.log"))?;
+        command.args(["--pass-on", argument, "--here", &address.to_string()]);
+        command.args(["--there", &start.stub.address().to_string()]);
+        let log = start.folder.join(format!("{short}.log"));
+        let program = Program::start(&command, start.cores, &log)?;
         let account = start.stub.account().to_owned();
         let kind = Kind::Azure { account, relay: Some(program) };
-        Self::azure("relay", "bytes passed on", At::new(address, None), kind).await
+        Self::azure(short, name, At::new(address, None), kind).await
     }
 
     async fn azure(short: &str, name: &'static str, at: At, kind: Kind) -> Outcome<Self> {
