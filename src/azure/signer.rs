@@ -39,7 +39,7 @@ pub(super) struct ToSign<'a> {
 impl ToSign<'_> {
     /// The value of the header `Authorization`.
     pub(super) fn authorization(&self, key: &AccountKey) -> String {
-        format!("SharedKey {}:{}", self.account, key.sign(&self.text()))
+        ["SharedKey ", self.account, ":", &key.sign(&self.text())].concat()
     }
 
     fn text(&self) -> String {

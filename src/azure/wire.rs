@@ -186,7 +186,7 @@ impl BlobStore {
     ) -> Result<Request<Sending>, BlobError> {
         let (target, all) = self.authorised(call, self.headers(call).await?).await?;
         // The target may hold a SAS, so it is in no error.
-        let Ok(uri) = Uri::try_from(format!("{}{target}", self.shared.endpoint.origin)) else {
+        let Ok(uri) = Uri::try_from([&*self.shared.endpoint.origin, &target].concat()) else {
             let why = "the name makes no address";
             return Err(BlobError::refused_here(Kind::InvalidName, why));
         };
@@ -203,7 +203,7 @@ impl BlobStore {
         call: &Call,
         mut headers: HeaderMap,
     ) -> Result<(String, HeaderMap), BlobError> {
-        let path = format!("{}{}", self.shared.endpoint.root, call.path);
+        let path = [&*self.shared.endpoint.root, &call.path].concat();
         let mut target = path.clone();
         add_query(&mut target, &call.query);
         match &self.shared.account.credential {

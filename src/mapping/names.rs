@@ -154,7 +154,7 @@ impl KeySpace {
     }
 
     fn plain(&self, key: &str) -> Option<String> {
-        let name = format!("{}{}", self.prefix, escape::close(key).ok()?);
+        let name = [&*self.prefix, &*escape::close(key).ok()?].concat();
         fits(&name).then_some(name)
     }
 

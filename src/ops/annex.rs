@@ -96,15 +96,16 @@ pub(in crate::ops) enum Missing {
     Azure(BlobError),
 }
 
-/// After a blob was looked at: its metadata as if there had been room for all of it.
+/// After a blob was looked at: its metadata as if there had been room for all of it. `files` are asked for where
+/// there was none.
 pub(in crate::ops) async fn unfold(
     store: &BlobStore,
     system: &ContainerName,
-    files: Option<&Files>,
+    files: impl FnOnce() -> Option<Files>,
     properties: &mut Properties,
 ) -> Result<(), Missing> {
     let Some(id) = metadata::annex_of(&properties.metadata) else { return Ok(()) };
-    let path = BlobPath::new(system.clone(), files.ok_or(Missing::Gone)?.annex(&id));
+    let path = BlobPath::new(system.clone(), files().ok_or(Missing::Gone)?.annex(&id));
     let found = match store.read(&path, &ReadOptions::default()).await {
         Ok(found) => found,
         Err(error) if matches!(error.kind(), Kind::NoSuchBlob | Kind::NoSuchContainer) => {

@@ -33,7 +33,7 @@ impl ETag {
 
     /// As in a header: with quotes.
     pub fn quoted(&self) -> String {
-        format!("\"{}\"", self.0)
+        ["\"", &self.0, "\""].concat()
     }
 }
 

@@ -54,11 +54,12 @@ fn put_line(into: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 /// What goes out in place of `bytes`, if those are a refusal of hyper's own: one head, of one of its
 /// statuses, without an id, and nothing behind it.
 pub(super) fn in_place_of(bytes: &[u8]) -> Option<(StatusCode, Vec<u8>)> {
+    // First of all its status: nearly every answer that there is passes here.
+    let status = bytes.strip_prefix(b"HTTP/1.1 ")?.split(|byte| *byte == b' ').next()?;
+    let (status, code, message) =
+        REFUSALS.iter().find(|(known, _, _)| known.as_str().as_bytes() == status).copied()?;
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, behind) = text.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.1 ")?.split(' ').next()?;
-    let (status, code, message) =
-        REFUSALS.iter().find(|(known, _, _)| known.as_str() == status).copied()?;
     let ours = head.to_ascii_lowercase().contains(headers::REQUEST_ID.as_str());
     if ours || !behind.is_empty() {
         return None;

@@ -272,8 +272,10 @@ async fn admit_form(
 fn bucket_url(secure: bool, host: &str, target: &Target, domains: &Domains) -> String {
     let scheme = if secure { "https" } else { "http" };
     match target.bucket() {
-        Some(bucket) if domains.bucket_of(host).is_none() => format!("{scheme}://{host}/{bucket}"),
-        Some(_) | None => format!("{scheme}://{host}"),
+        Some(bucket) if domains.bucket_of(host).is_none() => {
+            [scheme, "://", host, "/", bucket.as_str()].concat()
+        }
+        Some(_) | None => [scheme, "://", host].concat(),
     }
 }
 

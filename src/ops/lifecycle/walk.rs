@@ -84,11 +84,11 @@ impl Worker<'_> {
 
     /// Tags that the blob had no room for; nothing where they cannot be read: then nothing is done.
     async fn tags(&mut self, subject: &Subject, blob: &BlobEntry) -> Result<Option<Tags>, Fault> {
-        let files = Files::new(&subject.id, subject.space.prefix());
+        let files = || Some(Files::new(&subject.id, subject.space.prefix()));
         let mut properties = blob.properties.clone();
         self.pace.tick().await;
         let Account { store, system, .. } = self.account;
-        match annex::unfold(store, system, Some(&files), &mut properties).await {
+        match annex::unfold(store, system, files, &mut properties).await {
             Ok(()) => Ok(Some(ObjectFacts::read(&properties).tags)),
             Err(Missing::Azure(error)) => Err(error.into()),
             Err(Missing::Gone | Missing::Unreadable) => {

@@ -112,9 +112,9 @@ impl Place {
 
     /// What an object says of itself outside of its blob becomes part of what its blob says.
     async fn unfold(&self, properties: &mut Properties) -> Result<(), Missing> {
-        let files = self.known.facts.as_ref().map(|facts| self.files(&facts.id));
+        let files = || self.known.facts.as_ref().map(|facts| self.files(&facts.id));
         let system = &self.location.account.system;
-        annex::unfold(&self.store, system, files.as_ref(), properties).await
+        annex::unfold(&self.store, system, files, properties).await
     }
 
     /// Where the records of the bucket's uploads and objects are filed.
