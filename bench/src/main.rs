@@ -35,6 +35,8 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + S
 
 /// What a machine that compiles as it goes is given before it is measured, at each workload.
 const WARM_UP: Duration = Duration::from_secs(8);
+/// And before the first of them: by far the most of it is what all workloads have in common.
+const FIRST_WARM_UP: Duration = Duration::from_mins(1);
 
 /// Measures bluebucket, the stub alone, and the rivals that are at hand.
 #[derive(Debug, Parser)]
@@ -119,6 +121,10 @@ fn run(arguments: &Arguments) -> Outcome {
         return runtime.block_on(relay::run(what, here, there));
     }
     process::pin_self(&arguments.load_cores)?;
+    if let Some(control) = process::unusual_congestion_control() {
+        let what = "every byte may cost twice what it costs with cubic, Linux's own";
+        writeln!(io::stderr(), "net.ipv4.tcp_congestion_control is {control}: {what}")?;
+    }
     runtime.block_on(measure(arguments))
 }
 
@@ -233,13 +239,15 @@ async fn costs_of(arguments: &Arguments, subjects: &[Subject], stub: &StrictAzur
     for program in subjects.iter().filter_map(Subject::program) {
         program.pause()?;
     }
+    let mut warm_up = FIRST_WARM_UP;
     for workload in workload::ALL {
         if !workload.name.contains(&arguments.only) {
             continue;
         }
         for subject in subjects.iter().filter(|subject| subject.warms_up()) {
-            cost_of(workload, subject, stub, WARM_UP).await?;
+            cost_of(workload, subject, stub, warm_up).await?;
         }
+        warm_up = WARM_UP;
         let mut costs: Vec<Vec<Cost>> = subjects.iter().map(|_| Vec::new()).collect();
         for run in 0..arguments.runs {
             // What a subject could not do once is not tried again: it may have taken minutes.

@@ -128,6 +128,13 @@ pub(crate) fn thread_cpu(name: &str) -> Outcome<Duration> {
     Err(format!("no thread is called {name}").into())
 }
 
+/// How this machine's connections are paced, if that is not Linux's own way. BBR takes a timer for every few packets,
+/// on the loopback device, too.
+pub(crate) fn unusual_congestion_control() -> Option<String> {
+    let set = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").ok()?;
+    Some(set.trim_end().to_owned()).filter(|set| set != "cubic")
+}
+
 /// Puts this process on `cores`, children that come later included.
 pub(crate) fn pin_self(cores: &str) -> Outcome {
     let id = std::process::id().to_string();
