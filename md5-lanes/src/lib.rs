@@ -230,7 +230,7 @@ fn lanes_of<S: Simd>(_: S) -> usize {
     S::u32s::LEN
 }
 
-/// In a vector that is no wider than they need: to fill lanes costs as much as a third of the digest.
+/// In a vector that is no wider than they need: lanes of nobody would be filled, too.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see below")]
 fn take<S: Simd>(simd: S, streams: &mut [&mut Stream], count: usize) {
