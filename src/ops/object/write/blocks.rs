@@ -161,14 +161,11 @@ impl<'a> Staging<'a> {
 
     /// The ids for the next block. Until the first block is there nobody knows whether they are these.
     async fn ids(&mut self) -> Result<BlockIds, Failure> {
-        loop {
-            match (self.sent, self.ids.take(), self.tasks.is_empty()) {
-                (0, Some(ids), _) => return Ok(ids),
-                (_, Some(ids), _) => return Ok(self.ids.insert(ids).clone()),
-                (_, None, false) => self.one().await?,
-                (_, None, true) => return Err(lost("the ids of its blocks").into()),
-            }
+        while self.ids.is_none() && !self.tasks.is_empty() {
+            self.one().await?;
         }
+        let ids = if self.sent == 0 { self.ids.take() } else { self.ids.clone() };
+        Ok(ids.ok_or_else(|| lost("the ids of its blocks"))?)
     }
 
     fn has_sent(&mut self, ids: Option<BlockIds>) {
