@@ -93,16 +93,12 @@ impl Subject {
 
     async fn azure(short: &str, name: &'static str, at: At, kind: Kind) -> Outcome<Self> {
         let bucket = format!("bench-{short}");
-        let subject = Self { name, at, bucket, started_in: Duration::ZERO, kind };
-        let create = subject.bare("PUT", "?restype=container", "", Bytes::new());
+        let mut subject = Self { name, at, bucket, started_in: Duration::ZERO, kind };
         let begun = Instant::now();
-        while let Err(error) = once(&subject.at, &create).await {
-            if begun.elapsed() > START_MAX {
-                return Err(format!("{name} does not start: {error}").into());
-            }
-            tokio::time::sleep(START_STEP).await;
-        }
-        Ok(Self { started_in: begun.elapsed(), ..subject })
+        let create = subject.bare("PUT", "?restype=container", "", Bytes::new());
+        let Kind::Azure { relay, .. } = &mut subject.kind else { return Ok(subject) };
+        subject.started_in = answered(name, &subject.at, &create, relay.as_mut(), begun).await?;
+        Ok(subject)
     }
 
     /// Starts a gateway and makes its bucket.
@@ -185,13 +181,7 @@ impl Subject {
             Program::start(command, start.cores, &start.folder.join(format!("{name}.log")))?;
         let signer = Signer::new(at.to_string(), Identity::Usual);
         let list = signer.request("GET", "/", Bytes::new(), Payload::Signed)?;
-        while once(&at, &list).await.is_err() {
-            if program.has_ended() || begun.elapsed() > START_MAX {
-                return Err(format!("{name} does not start: see its log").into());
-            }
-            tokio::time::sleep(START_STEP).await;
-        }
-        let started_in = begun.elapsed();
+        let started_in = answered(name, &at, &list, Some(&mut program), begun).await?;
         let bucket = format!("bench-{name}");
         let create = signer.request("PUT", &format!("/{bucket}"), Bytes::new(), Payload::Signed)?;
         once(&at, &create).await?;
@@ -271,6 +261,24 @@ impl Subject {
             Kind::Azure { relay, .. } => relay.as_mut(),
         }
     }
+}
+
+/// Asks until there is an answer, and says how long after `begun` that was; a program that ends before is not waited for.
+async fn answered(
+    name: &str,
+    at: &At,
+    request: &Request,
+    mut program: Option<&mut Program>,
+    begun: Instant,
+) -> Outcome<Duration> {
+    while let Err(error) = once(at, request).await {
+        let ended = program.as_mut().is_none_or(|program| program.has_ended());
+        if ended || begun.elapsed() > START_MAX {
+            return Err(format!("{name} does not start, see its log: {error}").into());
+        }
+        tokio::time::sleep(START_STEP).await;
+    }
+    Ok(begun.elapsed())
 }
 
 /// How a gateway is started.
