@@ -48,7 +48,10 @@ impl Account {
     /// While that cannot be found out, the least is taken for granted: our own digests, copies in
     /// blocks. Both work everywhere.
     pub async fn capabilities(&self) -> Capabilities {
-        let probed = self.capabilities.get_or_try_init(|| self.probe()).await;
+        if let Some(known) = self.capabilities.get() {
+            return *known;
+        }
+        let probed = Box::pin(self.capabilities.get_or_try_init(|| self.probe())).await;
         match probed {
             Ok(capabilities) => *capabilities,
             Err(cause) => {

@@ -32,7 +32,7 @@ pub(in crate::ops) async fn keep(
     if rows.is_empty() || facts.fits(spare) {
         return Ok(());
     }
-    facts.annex = Some(record(gateway, bucket, key, &rows).await?);
+    facts.annex = Some(Box::pin(record(gateway, bucket, key, &rows)).await?);
     Ok(())
 }
 
@@ -106,7 +106,15 @@ pub(in crate::ops) async fn unfold(
 ) -> Result<(), Missing> {
     let Some(id) = metadata::annex_of(&properties.metadata) else { return Ok(()) };
     let path = BlobPath::new(system.clone(), files().ok_or(Missing::Gone)?.annex(&id));
-    let found = match store.read(&path, &ReadOptions::default()).await {
+    // On the heap: hardly any object has one.
+    let rows = Box::pin(rows(store, &path)).await?;
+    metadata::put_movable(&mut properties.metadata, rows);
+    Ok(())
+}
+
+/// What a record says.
+async fn rows(store: &BlobStore, path: &BlobPath) -> Result<Metadata, Missing> {
+    let found = match store.read(path, &ReadOptions::default()).await {
         Ok(found) => found,
         Err(error) if matches!(error.kind(), Kind::NoSuchBlob | Kind::NoSuchContainer) => {
             return Err(Missing::Gone);
@@ -114,7 +122,5 @@ pub(in crate::ops) async fn unfold(
         Err(error) => return Err(Missing::Azure(error)),
     };
     let bytes = found.body.collect(annex::RECORD_BYTES_MAX).await.map_err(Missing::Azure)?;
-    let rows = annex::read(&bytes).ok_or(Missing::Unreadable)?;
-    metadata::put_movable(&mut properties.metadata, rows);
-    Ok(())
+    annex::read(&bytes).ok_or(Missing::Unreadable)
 }

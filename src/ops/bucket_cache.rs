@@ -55,7 +55,12 @@ impl BucketCache {
 
     /// What is known of the container at `location`, asked for if need be.
     pub async fn get(&self, location: &Location) -> Result<Arc<Known>, Arc<Fault>> {
-        self.known.try_get_with(key(location), async { load(location).await.map(Arc::new) }).await
+        let key = key(location);
+        if let Some(known) = self.known.get(&key).await {
+            return Ok(known);
+        }
+        // On the heap: what loads it is larger than all else that a request is made of.
+        Box::pin(self.known.try_get_with(key, async { load(location).await.map(Arc::new) })).await
     }
 
     /// The same for somebody whom nobody knows: that a bucket is not there is believed as well, so

@@ -51,7 +51,12 @@ impl DocumentCache {
         record: &BlobPath,
     ) -> Result<Arc<Documents>, Arc<Fault>> {
         let key = (account.to_owned(), record.clone());
-        self.known.try_get_with(key, async { load(store, record).await.map(Arc::new) }).await
+        if let Some(known) = self.known.get(&key).await {
+            return Ok(known);
+        }
+        // On the heap: what loads them is larger than all else that a request is made of.
+        Box::pin(self.known.try_get_with(key, async { load(store, record).await.map(Arc::new) }))
+            .await
     }
 
     /// Believes what has just been read or written.

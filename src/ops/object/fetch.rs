@@ -47,10 +47,11 @@ pub(super) async fn run(
     let mut fetch = Fetch { gateway, reader, read, part: None };
     let likely =
         read.conditions.if_none_match.is_some() || read.conditions.if_modified_since.is_some();
+    // On the heap is what most requests do without.
     if likely || read.part.is_some() {
-        fetch.looked_up().await
+        Box::pin(fetch.looked_up()).await
     } else if let Some(ByteRange::Last(count)) = read.range {
-        fetch.tail(count).await
+        Box::pin(fetch.tail(count)).await
     } else {
         fetch.bytes(read.range, azure::Conditions::default()).await
     }
@@ -117,9 +118,9 @@ impl Fetch<'_> {
             Err(Unseen::Azure(error))
                 if error.kind() == Kind::RangeNotSatisfiable && range.is_none() =>
             {
-                self.empty(error).await
+                Box::pin(self.empty(error)).await
             }
-            Err(unseen) => Err(self.explain(unseen).await),
+            Err(unseen) => Err(Box::pin(self.explain(unseen)).await),
         }
     }
 

@@ -134,7 +134,7 @@ impl Gateway {
                 self.buckets.get_for_anybody(&location).await
             }
             Freshness::Cached => self.buckets.get(&location).await,
-            Freshness::Now => self.buckets.fresh(&location).await,
+            Freshness::Now => Box::pin(self.buckets.fresh(&location)).await,
         };
         let known = match known {
             Ok(known) if belongs(&known, name, &location) => known,
@@ -214,7 +214,7 @@ impl Gateway {
     /// A bucket that is gone is not believed in any longer.
     async fn notice(&self, location: &Location, error: &BlobError) {
         if matches!(error.kind(), Kind::NoSuchContainer | Kind::ContainerBeingDeleted) {
-            self.buckets.forget(location).await;
+            Box::pin(self.buckets.forget(location)).await;
         }
     }
 
@@ -242,6 +242,11 @@ impl Gateway {
         {
             return Ok(());
         }
+        Box::pin(self.say_reserved(bucket)).await
+    }
+
+    /// Has the container say so, if it does not yet, and waits.
+    async fn say_reserved(&self, bucket: &Bucket) -> Result<(), Error> {
         let known = self.buckets.fresh(&bucket.place.location).await.map_err(Fault::answer)?;
         if known.facts.as_ref().is_some_and(|facts| facts.has_reserved_keys) {
             // Another request has said so just now, and waits as well.

@@ -41,7 +41,7 @@ where
         if !lost {
             return Err(error.into());
         }
-        let now = store.properties(path, &unconditional).await;
+        let now = Box::pin(store.properties(path, &unconditional)).await;
         match now {
             Ok(now) if ObjectFacts::read(&now).commit.as_ref() == Some(ours) => {
                 return Ok(written(now));

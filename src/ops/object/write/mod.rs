@@ -124,7 +124,8 @@ pub(in crate::ops) async fn store(
     let body = CheckedBody::new(body, payload, promised, headers, md5)?;
     match held {
         Some(reserved) => held::put(destination, body, reserved, plan).await,
-        None => blocks::put(destination, budget, body, plan).await,
+        // On the heap: small bodies do without all that it keeps.
+        None => Box::pin(blocks::put(destination, budget, body, plan)).await,
     }
 }
 
