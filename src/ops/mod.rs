@@ -45,6 +45,17 @@ use crate::s3::{Error, headers};
 /// all be as large as the largest, and each request would be moved about at that size.
 type Work<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send + 'a>>;
 
+/// The work that `begin` begins, made where it stays: to be moved there it would be copied as large as it may
+/// become, and most of that is not there yet.
+fn work<'a, F>(begin: impl FnOnce() -> F) -> Work<'a>
+where
+    F: Future<Output = Result<Response<Body>, Error>> + Send + 'a,
+{
+    let place = Box::<F>::new_uninit();
+    let work: Box<F> = Box::write(place, begin());
+    Box::into_pin(work)
+}
+
 impl Gateway {
     /// Runs an operation.
     pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Response<Body>, Error> {
@@ -92,22 +103,21 @@ impl Gateway {
         let operation = request.operation;
         #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused is refused alike")]
         match operation {
-            Operation::ListBuckets => Box::pin(bucket::list::run(self, request)),
-            Operation::CreateBucket => Box::pin(bucket::create::run(self, request)),
-            Operation::HeadBucket => Box::pin(bucket::probes::head_bucket(self, request)),
-            Operation::DeleteBucket => Box::pin(bucket::delete::run(self, request)),
+            Operation::ListBuckets => work(|| bucket::list::run(self, request)),
+            Operation::CreateBucket => work(|| bucket::create::run(self, request)),
+            Operation::HeadBucket => work(|| bucket::probes::head_bucket(self, request)),
+            Operation::DeleteBucket => work(|| bucket::delete::run(self, request)),
             Operation::ListObjects | Operation::ListObjectsV2 => {
-                Box::pin(listing::objects::run(self, request))
+                work(|| listing::objects::run(self, request))
             }
-            Operation::ListObjectVersions => Box::pin(listing::versions::run(self, request)),
-            Operation::PutObject => Box::pin(object::put::run(self, request)),
-            Operation::GetObject | Operation::HeadObject => {
-                Box::pin(object::get::run(self, request))
-            }
-            Operation::GetObjectAttributes => Box::pin(object::attributes::run(self, request)),
-            Operation::DeleteObject => Box::pin(object::delete::run(self, request)),
-            Operation::DeleteObjects => Box::pin(object::delete_many::run(self, request)),
-            Operation::CopyObject => Box::pin(object::copy::run(self, request)),
+            Operation::ListObjectVersions => work(|| listing::versions::run(self, request)),
+            Operation::PutObject => work(|| object::put::run(self, request)),
+            Operation::GetObject => work(|| object::get::run(self, request)),
+            Operation::HeadObject => work(|| object::get::head(self, request)),
+            Operation::GetObjectAttributes => work(|| object::attributes::run(self, request)),
+            Operation::DeleteObject => work(|| object::delete::run(self, request)),
+            Operation::DeleteObjects => work(|| object::delete_many::run(self, request)),
+            Operation::CopyObject => work(|| object::copy::run(self, request)),
             _ => Box::pin(self.tell(request)),
         }
     }

@@ -23,8 +23,8 @@ mod upload_part_copy;
 
 use std::sync::Arc;
 
-use crate::ops::Work;
 use crate::ops::gateway::{Gateway, Request};
+use crate::ops::{Work, work};
 use crate::s3::operation::Operation;
 
 /// Is it one of the operations on uploads in parts?
@@ -45,13 +45,13 @@ pub(super) fn is_of(operation: Operation) -> bool {
 pub(super) fn run(gateway: &Arc<Gateway>, request: Request) -> Work<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other comes here")]
     match request.operation {
-        Operation::CreateMultipartUpload => Box::pin(create::run(gateway, request)),
-        Operation::UploadPart => Box::pin(upload_part::run(gateway, request)),
-        Operation::UploadPartCopy => Box::pin(upload_part_copy::run(gateway, request)),
-        Operation::CompleteMultipartUpload => Box::pin(complete::run(gateway, request)),
-        Operation::AbortMultipartUpload => Box::pin(abort::run(gateway, request)),
-        Operation::ListParts => Box::pin(list_parts::run(gateway, request)),
-        Operation::ListMultipartUploads => Box::pin(list_uploads::run(gateway, request)),
+        Operation::CreateMultipartUpload => work(|| create::run(gateway, request)),
+        Operation::UploadPart => work(|| upload_part::run(gateway, request)),
+        Operation::UploadPartCopy => work(|| upload_part_copy::run(gateway, request)),
+        Operation::CompleteMultipartUpload => work(|| complete::run(gateway, request)),
+        Operation::AbortMultipartUpload => work(|| abort::run(gateway, request)),
+        Operation::ListParts => work(|| list_parts::run(gateway, request)),
+        Operation::ListMultipartUploads => work(|| list_uploads::run(gateway, request)),
         other => Box::pin(std::future::ready(Err(other.refusal()))),
     }
 }

@@ -16,7 +16,6 @@ use crate::s3::body::{self, Body};
 use crate::s3::conditions::{ByteRange, Conditions, Verdict, precondition_failed};
 use crate::s3::lifecycle::Subject;
 use crate::s3::names::{ObjectKey, PartNumber};
-use crate::s3::operation::Operation;
 use crate::s3::{Code, Error};
 
 /// What a read asks for.
@@ -76,14 +75,17 @@ pub(in crate::ops) async fn run(
 ) -> Result<Response<Body>, Error> {
     let reader = gateway.open_reader(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
-    if request.operation == Operation::HeadObject {
-        head(gateway, &reader, &read).await
-    } else {
-        fetch::run(gateway, &reader, &read).await
-    }
+    fetch::run(gateway, &reader, &read).await
 }
 
-async fn head(gateway: &Gateway, reader: &Reader, read: &Read) -> Result<Response<Body>, Error> {
+/// `HeadObject`: what a GET would say.
+pub(in crate::ops) async fn head(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let reader = gateway.open_reader(&request, Action::GetObject).await?;
+    let read = Read::of(&request)?;
+    let (reader, read) = (&reader, &read);
     let (bucket, properties) = reader.look(gateway).await?;
     let described = Described::of(&properties);
     if let Some(answer) = judge(&read.conditions, &described)? {
