@@ -13,8 +13,8 @@ use super::names::{BlobPath, ContainerName};
 use super::source::Source;
 use super::{encoding, headers, properties};
 
-/// As many headers as most calls have with what an attempt adds: room for them is made at once.
-const HEADERS: usize = 16;
+/// As many headers as most calls that write have: room for them is made at once.
+const HEADERS: usize = 12;
 
 /// A call as its operation describes it. Version, date, request id and authorisation come with each
 /// attempt.
@@ -48,13 +48,14 @@ pub(super) enum Effect {
 
 impl Call {
     pub(super) fn on_account(op: &'static str, method: Method, effect: Effect) -> Self {
+        let room = if method == Method::PUT { HEADERS } else { 0 };
         Self {
             op,
             method,
             path: "/".to_owned(),
             on_blob: false,
             query: Vec::new(),
-            headers: HeaderMap::with_capacity(HEADERS),
+            headers: HeaderMap::with_capacity(room),
             content: Content::empty(),
             effect,
             source: None,
