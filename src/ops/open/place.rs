@@ -77,14 +77,18 @@ impl Place {
         action: Action,
         key: &ObjectKey,
     ) -> Result<(Grant, Properties), Unseen> {
+        let properties = self.properties(key).await?;
+        let facts = ObjectFacts::read(&properties);
+        Ok((self.settle(caller, action, key, &facts)?, properties))
+    }
+
+    /// All that an object says of itself. Nobody has been allowed to know it yet.
+    pub(super) async fn properties(&self, key: &ObjectKey) -> Result<Properties, Unseen> {
         for _ in 1..LOOKS_MAX {
             let path = self.path(key);
             let mut properties = self.store.properties(&path, &Conditions::default()).await?;
             match self.unfold(&mut properties).await {
-                Ok(()) => {
-                    let facts = ObjectFacts::read(&properties);
-                    return Ok((self.settle(caller, action, key, &facts)?, properties));
-                }
+                Ok(()) => return Ok(properties),
                 // It names another record by now.
                 Err(Missing::Gone) => {}
                 Err(missing) => return Err(unknown(missing)),

@@ -45,10 +45,27 @@ impl Reader {
         &self,
         gateway: &Gateway,
     ) -> Result<(Bucket, Properties), Error> {
-        match self.place.look(&self.caller, self.action, &self.key).await {
-            Ok((grant, properties)) => Ok((self.bucket(grant), properties)),
+        match self.found().await {
+            Ok(found) => Ok(found),
             Err(Unseen::Refused(error)) => Err(error),
             Err(Unseen::Azure(error)) => Err(self.explain(gateway, error).await),
+        }
+    }
+
+    async fn found(&self) -> Result<(Bucket, Properties), Unseen> {
+        let properties = self.place.properties(&self.key).await?;
+        let grant = self.granted(&properties)?;
+        Ok((self.bucket(grant), properties))
+    }
+
+    /// The permission, which is the object's own to give where the bucket has not said enough.
+    fn granted(&self, found: &Properties) -> Result<Grant, Error> {
+        match &self.outcome {
+            Outcome::Granted(grant) => Ok(grant.clone()),
+            Outcome::Depends(_) => {
+                let facts = ObjectFacts::read(found);
+                self.place.settle(&self.caller, self.action, &self.key, &facts)
+            }
         }
     }
 
@@ -89,13 +106,7 @@ impl Reader {
             options.conditions.if_match = Some(found.etag);
         }
         let found = self.place.read(&self.key, &options).await?;
-        let grant = match &self.outcome {
-            Outcome::Granted(grant) => grant.clone(),
-            Outcome::Depends(_) => {
-                let facts = ObjectFacts::read(&found.properties);
-                self.place.settle(&self.caller, self.action, &self.key, &facts)?
-            }
-        };
+        let grant = self.granted(&found.properties)?;
         Ok((self.bucket(grant), found))
     }
 
