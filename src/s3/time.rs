@@ -66,7 +66,11 @@ fn digits(number: u16) -> [u8; 4] {
 
 /// A time in a header, to the second.
 pub fn header(at: OffsetDateTime) -> String {
-    at.to_offset(time::UtcOffset::UTC).format(HEADER).unwrap_or_default()
+    if at < OffsetDateTime::UNIX_EPOCH {
+        return at.to_offset(time::UtcOffset::UTC).format(HEADER).unwrap_or_default();
+    }
+    // Each answer about an object has one, and the general formatter takes ten times as much.
+    httpdate::fmt_http_date(at.into())
 }
 
 /// Reads a time of a header in any of HTTP's forms; nothing if it is none of them.
@@ -99,6 +103,10 @@ mod tests {
         assert_eq!(document(at), "2009-10-02T07:50:30.042Z");
         assert_eq!(header(at), "Fri, 02 Oct 2009 07:50:30 GMT");
         assert_eq!(document(datetime!(2009-10-02 09:50:30 +2)), "2009-10-02T07:50:30.000Z");
+        // What other tools wrote may be any time, and none may panic.
+        assert_eq!(header(datetime!(1601-01-01 02:00 +3)), "Sun, 31 Dec 1600 23:00:00 GMT");
+        assert_eq!(header(datetime!(1970-01-01 0:00 UTC)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(header(datetime!(9999-12-31 23:59:59.9 UTC)), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]
