@@ -24,9 +24,9 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 /// memory and a connection for ever.
 const ENOUGH_BYTES: usize = 1024;
 
-/// What is left of a body when the operation is done.
+/// What is left of a body when the operation is done; none: there was no body.
 #[derive(Debug)]
-pub struct Unread(oneshot::Receiver<Rest>);
+pub struct Unread(Option<oneshot::Receiver<Rest>>);
 
 #[derive(Debug)]
 struct Rest {
@@ -38,8 +38,9 @@ impl Unread {
     /// May the connection be used again? What nobody read is read a little, so that a client that is
     /// still sending gets to read its answer. One that `waits_to_send` until it is told to go on, and
     /// was not told, sends nothing.
-    pub async fn settle(mut self, waits_to_send: bool) -> bool {
-        let Ok(Rest { mut body, touched }) = self.0.try_recv() else { return true };
+    pub async fn settle(self, waits_to_send: bool) -> bool {
+        let rest = self.0.and_then(|mut rest| rest.try_recv().ok());
+        let Some(Rest { mut body, touched }) = rest else { return true };
         if body.is_end_stream() {
             return true;
         }
@@ -67,6 +68,9 @@ async fn drain(body: &mut AxumBody) -> bool {
 /// A body whose client is waited for at most `patience` for as little as a kilobyte, and what is left
 /// of it.
 pub fn body(body: AxumBody, patience: Duration) -> (Body, Unread) {
+    if body.is_end_stream() {
+        return (crate::s3::body::empty(), Unread(None));
+    }
     let (sender, receiver) = oneshot::channel();
     let watched = Watched {
         body: Some(body),
@@ -78,7 +82,7 @@ pub fn body(body: AxumBody, patience: Duration) -> (Body, Unread) {
         touched: false,
         back: Some(sender),
     };
-    (watched.boxed_unsync(), Unread(receiver))
+    (watched.boxed_unsync(), Unread(Some(receiver)))
 }
 
 /// A body that is watched.
