@@ -1,25 +1,28 @@
 //! Who asks, and how.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::access::circumstances::Circumstances;
 use crate::access::directory::{Role, User};
 
 /// Who asks, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     user: Option<Arc<User>>,
     circumstances: Arc<Circumstances>,
 }
 
+/// Of whoever has not said yet how it asks.
+static UNKNOWN: LazyLock<Arc<Circumstances>> = LazyLock::new(Arc::default);
+
 impl Caller {
     /// Somebody without credentials.
     pub fn anonymous() -> Self {
-        Self::default()
+        Self { user: None, circumstances: Arc::clone(&UNKNOWN) }
     }
 
     pub(super) fn of(user: Arc<User>) -> Self {
-        Self { user: Some(user), ..Self::default() }
+        Self { user: Some(user), ..Self::anonymous() }
     }
 
     /// The same, asking so.

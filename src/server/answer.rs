@@ -105,9 +105,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// A request has come.
-    pub fn new(head: &Parts, metrics: Metrics) -> Self {
-        Self {
+    /// A request has come. What is seen of it stays where it is, until the answer has ended.
+    pub fn new(head: &Parts, metrics: Metrics) -> Box<Self> {
+        Box::new(Self {
             id: request_id(),
             method: head.method.clone(),
             path: head.uri.path().to_owned(),
@@ -133,7 +133,7 @@ impl Seen {
             _in_flight: metrics.in_flight(),
             metrics,
             place: None,
-        }
+        })
     }
 
     /// Its id.
@@ -198,7 +198,7 @@ impl Seen {
     }
 
     /// The answer begins; the line is written when it ends, or when the client is gone.
-    pub fn finish(mut self, answer: Response<Body>) -> Response<Body> {
+    pub fn finish(mut self: Box<Self>, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
         self.answered = length(answer.headers());
         let (mut head, body) = answer.into_parts();
@@ -385,7 +385,7 @@ impl Drop for Seen {
 /// The body of an answer, counted.
 struct Tracked {
     body: Body,
-    seen: Seen,
+    seen: Box<Seen>,
 }
 
 impl HttpBody for Tracked {

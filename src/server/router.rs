@@ -8,16 +8,16 @@
 //! There is one handler and no table of routes: S3 routes by sub-resource and header, not by path.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use sync_wrapper::SyncWrapper;
 use time::OffsetDateTime;
+use tower::service_fn;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Caller, Circumstances, Connection, Door, Signature};
@@ -79,14 +79,35 @@ struct Hall {
     room: Room,
 }
 
+/// The head of a request. Its headers are what operations read as well, and never copied.
+struct Head {
+    method: Method,
+    uri: Uri,
+    headers: Arc<HeaderMap>,
+    connection: Connection,
+    /// When it came.
+    now: OffsetDateTime,
+}
+
+impl Head {
+    /// The host that it names.
+    fn host(&self) -> &str {
+        let header = self.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        header.or_else(|| self.uri.host()).unwrap_or_default()
+    }
+}
+
 /// The service of the S3 port.
 pub fn service(front: Front) -> Router {
     let room = Room::new(front.max_in_flight, front.max_in_flight_per_user);
-    let hall = Hall { front, signing_keys: SigningKeys::default(), room };
-    Router::new()
-        .fallback(handle)
-        .with_state(Arc::new(hall))
-        .layer(CatchPanicLayer::custom(on_panic))
+    let hall = Arc::new(Hall { front, signing_keys: SigningKeys::default(), room });
+    let handler = service_fn(move |request| {
+        let hall = Arc::clone(&hall);
+        // Where it stays: to be moved there it would be copied as large as it may become.
+        let place = Box::new_uninit();
+        Box::into_pin(Box::write(place, handle(hall, request)))
+    });
+    Router::new().fallback_service(handler).layer(CatchPanicLayer::custom(on_panic))
 }
 
 /// A panic is a fault of ours; its text may name anything, so nobody is told.
@@ -103,13 +124,13 @@ fn on_panic(panic: Box<dyn Any + Send>) -> Response<axum::body::Body> {
 
 #[expect(clippy::disallowed_methods, reason = "the one place where a request's clock is read")]
 async fn handle(
-    State(hall): State<Arc<Hall>>,
+    hall: Arc<Hall>,
     request: axum::extract::Request,
-) -> Response<axum::body::Body> {
+) -> Result<Response<axum::body::Body>, Infallible> {
     let now = OffsetDateTime::now_utc();
     let (head, body) = request.into_parts();
     if let Some(answer) = health(&hall.front.health, head.uri.path()).await {
-        return answer.map(axum::body::Body::new);
+        return Ok(answer.map(axum::body::Body::new));
     }
     let mut seen = Seen::new(&head, hall.front.metrics.clone());
     let connection = origin::of(&head, &hall.front.trusted_proxies);
@@ -120,12 +141,19 @@ async fn handle(
     if let Some(log) = &hall.front.access_log {
         seen.write_to(log, &head, now);
     }
+    let head = Head {
+        method: head.method,
+        uri: head.uri,
+        headers: Arc::new(head.headers),
+        connection,
+        now,
+    };
     let (body, unread) = incoming::body(body, hall.front.body_timeout);
     let (outcome, cors) = match hall.room.enter() {
         Some(place) => {
             seen.hold(place);
             let tally = seen.tally();
-            let work = run(&hall, &head, body, now, &mut seen);
+            let work = run(&hall, &head, body, &mut seen);
             (Tally::counting(tally, work).await, cors(&hall.front, &head).await)
         }
         None => (Err(full(&hall.front.metrics, "in_flight")), None),
@@ -146,7 +174,7 @@ async fn handle(
     if head.method == Method::HEAD {
         answer = answer.map(|_| crate::s3::body::empty());
     }
-    seen.finish(answer).map(axum::body::Body::new)
+    Ok(seen.finish(answer).map(axum::body::Body::new))
 }
 
 /// There is no room, for the reason that the metric names.
@@ -181,25 +209,24 @@ async fn health(health: &Health, path: &str) -> Option<Response<Body>> {
 }
 
 /// What a browser may do with the answer, be it an error or not; a preflight has been told already.
-async fn cors(front: &Front, head: &Parts) -> Option<HeaderMap> {
+async fn cors(front: &Front, head: &Head) -> Option<HeaderMap> {
     if head.method == Method::OPTIONS || !head.headers.contains_key(header::ORIGIN) {
         return None;
     }
-    let target = target::read(host(head), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
+    let target = target::read(head.host(), head.uri.path(), &front.domains, Plus::IsPlus).ok()?;
     Box::pin(front.gateway.cors_headers(target.bucket()?, &head.method, &head.headers)).await
 }
 
 /// The address, the gate, the name, the operation.
 async fn run(
     hall: &Hall,
-    head: &Parts,
+    head: &Head,
     body: Body,
-    now: OffsetDateTime,
     seen: &mut Seen,
 ) -> Result<Response<Body>, Error> {
     let front = &hall.front;
     let (raw_path, raw_query) = (head.uri.path(), head.uri.query());
-    let host = host(head);
+    let (host, connection, now) = (head.host(), head.connection, head.now);
     let target = target::read(host, raw_path, &front.domains, Plus::IsPlus)?;
     let query = Query::parse(raw_query.unwrap_or_default())?;
     seen.aims(&target);
@@ -209,7 +236,7 @@ async fn run(
         admit(hall, seen, &Caller::anonymous())?;
         return Box::pin(front.gateway.preflight(target.bucket(), &head.headers)).await;
     }
-    let signed = authenticate(hall, head, now).inspect_err(|error| {
+    let signed = authenticate(hall, head).inspect_err(|error| {
         front.metrics.auth_failure(error.code().name());
     })?;
     let target = match signed.path_reading {
@@ -217,14 +244,12 @@ async fn run(
         PathReading::PlusIsSpace => target::read(host, raw_path, &front.domains, Plus::IsBlank)?,
     };
     admit(hall, seen, &signed.caller)?;
-    let mut headers = head.headers.clone();
+    let mut headers = Arc::clone(&head.headers);
     if signed.signature.is_some_and(|signature| signature.door == Door::Query) {
-        hoist(&query, &mut headers)?;
+        hoist(&query, Arc::make_mut(&mut headers))?;
     }
     let operation = Operation::read(&head.method, &target, &query, &headers)?;
     seen.is(operation);
-    let connection = origin::of(head, &front.trusted_proxies);
-    let headers = Arc::new(headers);
     let circumstances =
         Circumstances::read(Arc::clone(&headers), &query, connection, signed.signature, now);
     let request = Request {
@@ -279,12 +304,6 @@ fn bucket_url(secure: bool, host: &str, target: &Target, domains: &Domains) -> S
     }
 }
 
-/// The host that a request names.
-fn host(head: &Parts) -> &str {
-    let header = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    header.or_else(|| head.uri.host()).unwrap_or_default()
-}
-
 /// The parameters of a presigned URL that are its signature, and headers of nothing.
 const OF_THE_SIGNATURE: [&str; 8] = [
     "x-amz-algorithm",
@@ -322,8 +341,8 @@ struct Authentic {
     path_reading: PathReading,
 }
 
-fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authentic, Error> {
-    let virtual_bucket = hall.front.domains.bucket_of(host(head));
+fn authenticate(hall: &Hall, head: &Head) -> Result<Authentic, Error> {
+    let virtual_bucket = hall.front.domains.bucket_of(head.host());
     let request = RequestHead {
         method: &head.method,
         virtual_bucket: virtual_bucket.as_deref(),
@@ -332,7 +351,7 @@ fn authenticate(hall: &Hall, head: &Parts, now: OffsetDateTime) -> Result<Authen
         headers: &head.headers,
     };
     let users = hall.front.gateway.users();
-    match auth::verify(&request, &*users, &hall.front.rules, now, &hall.signing_keys)? {
+    match auth::verify(&request, &*users, &hall.front.rules, head.now, &hall.signing_keys)? {
         Some(signed) => Ok(Authentic {
             caller: users.caller(&signed)?,
             payload: signed.payload(),

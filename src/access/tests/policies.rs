@@ -31,7 +31,7 @@ pub(super) fn users() -> Directory {
 }
 
 pub(super) fn caller(id: &str) -> Caller {
-    users().caller_of(&AccessKeyId::new(id)).unwrap_or_default()
+    users().caller_of(&AccessKeyId::new(id)).unwrap_or_else(Caller::anonymous)
 }
 
 /// How a request comes; each part as a test wants it.
