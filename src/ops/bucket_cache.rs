@@ -3,6 +3,7 @@
 //! Many requests for one bucket ask Azure once. Correct when cold: what is not here is asked for; a
 //! request that finds its bucket gone or changed says so, and what was believed is dropped.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,12 +56,7 @@ impl BucketCache {
 
     /// What is known of the container at `location`, asked for if need be.
     pub async fn get(&self, location: &Location) -> Result<Arc<Known>, Arc<Fault>> {
-        let key = key(location);
-        if let Some(known) = self.known.get(&key).await {
-            return Ok(known);
-        }
-        // On the heap: what loads it is larger than all else that a request is made of.
-        Box::pin(self.known.try_get_with(key, async { load(location).await.map(Arc::new) })).await
+        known_or_loaded(&self.known, key(location), || load(location)).await
     }
 
     /// The same for somebody whom nobody knows: that a bucket is not there is believed as well, so
@@ -93,6 +89,24 @@ impl BucketCache {
         self.known.invalidate(&key(location)).await;
         self.absent.invalidate(&key(location)).await;
     }
+}
+
+/// What a cache has under `key`, loaded if need be; by one request, however many want it.
+pub(in crate::ops) async fn known_or_loaded<K, V, F>(
+    cache: &Cache<K, Arc<V>>,
+    key: K,
+    load: impl FnOnce() -> F,
+) -> Result<Arc<V>, Arc<Fault>>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Future<Output = Result<V, Fault>>,
+{
+    if let Some(known) = cache.get(&key).await {
+        return Ok(known);
+    }
+    // On the heap: what loads it is larger than all else that a request is made of.
+    Box::pin(cache.try_get_with(key, async { load().await.map(Arc::new) })).await
 }
 
 fn key(location: &Location) -> Key {

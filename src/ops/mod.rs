@@ -45,15 +45,11 @@ use crate::s3::{Error, headers};
 /// all be as large as the largest, and each request would be moved about at that size.
 type Work<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send + 'a>>;
 
-/// The work that `begin` begins, made where it stays: to be moved there it would be copied as large as it may
-/// become, and most of that is not there yet.
-fn work<'a, F>(begin: impl FnOnce() -> F) -> Work<'a>
-where
-    F: Future<Output = Result<Response<Body>, Error>> + Send + 'a,
-{
-    let place = Box::<F>::new_uninit();
-    let work: Box<F> = Box::write(place, begin());
-    Box::into_pin(work)
+/// The future that `begin` begins, made where it stays: to be moved there, as `Box::pin` does, it would be copied as
+/// large as it may become, and most of that is not there yet.
+pub(crate) fn begun<F: Future>(begin: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let place = Box::new_uninit();
+    Box::into_pin(Box::write(place, begin()))
 }
 
 impl Gateway {
@@ -103,21 +99,21 @@ impl Gateway {
         let operation = request.operation;
         #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused is refused alike")]
         match operation {
-            Operation::ListBuckets => work(|| bucket::list::run(self, request)),
-            Operation::CreateBucket => work(|| bucket::create::run(self, request)),
-            Operation::HeadBucket => work(|| bucket::probes::head_bucket(self, request)),
-            Operation::DeleteBucket => work(|| bucket::delete::run(self, request)),
+            Operation::ListBuckets => begun(|| bucket::list::run(self, request)),
+            Operation::CreateBucket => begun(|| bucket::create::run(self, request)),
+            Operation::HeadBucket => begun(|| bucket::probes::head_bucket(self, request)),
+            Operation::DeleteBucket => begun(|| bucket::delete::run(self, request)),
             Operation::ListObjects | Operation::ListObjectsV2 => {
-                work(|| listing::objects::run(self, request))
+                begun(|| listing::objects::run(self, request))
             }
-            Operation::ListObjectVersions => work(|| listing::versions::run(self, request)),
-            Operation::PutObject => work(|| object::put::run(self, request)),
-            Operation::GetObject => work(|| object::get::run(self, request)),
-            Operation::HeadObject => work(|| object::get::head(self, request)),
-            Operation::GetObjectAttributes => work(|| object::attributes::run(self, request)),
-            Operation::DeleteObject => work(|| object::delete::run(self, request)),
-            Operation::DeleteObjects => work(|| object::delete_many::run(self, request)),
-            Operation::CopyObject => work(|| object::copy::run(self, request)),
+            Operation::ListObjectVersions => begun(|| listing::versions::run(self, request)),
+            Operation::PutObject => begun(|| object::put::run(self, request)),
+            Operation::GetObject => begun(|| object::get::run(self, request)),
+            Operation::HeadObject => begun(|| object::get::head(self, request)),
+            Operation::GetObjectAttributes => begun(|| object::attributes::run(self, request)),
+            Operation::DeleteObject => begun(|| object::delete::run(self, request)),
+            Operation::DeleteObjects => begun(|| object::delete_many::run(self, request)),
+            Operation::CopyObject => begun(|| object::copy::run(self, request)),
             _ => Box::pin(self.tell(request)),
         }
     }

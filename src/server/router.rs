@@ -22,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Caller, Circumstances, Connection, Door, Signature};
 use crate::azure::Tally;
-use crate::ops::{Gateway, Request};
+use crate::ops::{Gateway, Request, begun};
 use crate::s3::auth::{self, PathReading, Payload, RequestHead, Rules, SigningKeys};
 use crate::s3::body::Body;
 use crate::s3::operation::Operation;
@@ -103,9 +103,7 @@ pub fn service(front: Front) -> Router {
     let hall = Arc::new(Hall { front, signing_keys: SigningKeys::default(), room });
     let handler = service_fn(move |request| {
         let hall = Arc::clone(&hall);
-        // Where it stays: to be moved there it would be copied as large as it may become.
-        let place = Box::new_uninit();
-        Box::into_pin(Box::write(place, handle(hall, request)))
+        begun(|| handle(hall, request))
     });
     Router::new().fallback_service(handler).layer(CatchPanicLayer::custom(on_panic))
 }

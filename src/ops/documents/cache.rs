@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::azure::{BlobPath, BlobStore, Kind, ReadOptions};
 use crate::mapping::documents::{RECORD_BYTES_MAX, Sheet};
-use crate::ops::bucket_cache::Fault;
+use crate::ops::bucket_cache::{Fault, known_or_loaded};
 use crate::ops::documents::Documents;
 use crate::ops::open::Bucket;
 use crate::s3::{Code, Error};
@@ -51,12 +51,7 @@ impl DocumentCache {
         record: &BlobPath,
     ) -> Result<Arc<Documents>, Arc<Fault>> {
         let key = (account.to_owned(), record.clone());
-        if let Some(known) = self.known.get(&key).await {
-            return Ok(known);
-        }
-        // On the heap: what loads them is larger than all else that a request is made of.
-        Box::pin(self.known.try_get_with(key, async { load(store, record).await.map(Arc::new) }))
-            .await
+        known_or_loaded(&self.known, key, || load(store, record)).await
     }
 
     /// Believes what has just been read or written.

@@ -24,7 +24,7 @@ mod upload_part_copy;
 use std::sync::Arc;
 
 use crate::ops::gateway::{Gateway, Request};
-use crate::ops::{Work, work};
+use crate::ops::{Work, begun};
 use crate::s3::operation::Operation;
 
 /// Is it one of the operations on uploads in parts?
@@ -45,13 +45,13 @@ pub(super) fn is_of(operation: Operation) -> bool {
 pub(super) fn run(gateway: &Arc<Gateway>, request: Request) -> Work<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other comes here")]
     match request.operation {
-        Operation::CreateMultipartUpload => work(|| create::run(gateway, request)),
-        Operation::UploadPart => work(|| upload_part::run(gateway, request)),
-        Operation::UploadPartCopy => work(|| upload_part_copy::run(gateway, request)),
-        Operation::CompleteMultipartUpload => work(|| complete::run(gateway, request)),
-        Operation::AbortMultipartUpload => work(|| abort::run(gateway, request)),
-        Operation::ListParts => work(|| list_parts::run(gateway, request)),
-        Operation::ListMultipartUploads => work(|| list_uploads::run(gateway, request)),
+        Operation::CreateMultipartUpload => begun(|| create::run(gateway, request)),
+        Operation::UploadPart => begun(|| upload_part::run(gateway, request)),
+        Operation::UploadPartCopy => begun(|| upload_part_copy::run(gateway, request)),
+        Operation::CompleteMultipartUpload => begun(|| complete::run(gateway, request)),
+        Operation::AbortMultipartUpload => begun(|| abort::run(gateway, request)),
+        Operation::ListParts => begun(|| list_parts::run(gateway, request)),
+        Operation::ListMultipartUploads => begun(|| list_uploads::run(gateway, request)),
         other => Box::pin(std::future::ready(Err(other.refusal()))),
     }
 }

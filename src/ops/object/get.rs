@@ -85,20 +85,19 @@ pub(in crate::ops) async fn head(
 ) -> Result<Response<Body>, Error> {
     let reader = gateway.open_reader(&request, Action::GetObject).await?;
     let read = Read::of(&request)?;
-    let (reader, read) = (&reader, &read);
     let (bucket, properties) = reader.look(gateway).await?;
     let described = Described::of(&properties);
     if let Some(answer) = judge(&read.conditions, &described)? {
         return Ok(answer);
     }
     let length = properties.content_length;
-    let view = view(gateway, &bucket, reader.key(), read, &properties).await?;
+    let view = view(gateway, &bucket, reader.key(), &read, &properties).await?;
     let span = match &view {
         Some(view) => view.span,
         None => read.range.map(|range| range.resolve(length)).transpose()?,
     };
-    let answer = answer(&described, &properties, read, span, view.as_ref());
-    let answer = tell(answer, gateway, (&bucket, reader), (&described, &properties));
+    let answer = answer(&described, &properties, &read, span, view.as_ref());
+    let answer = tell(answer, gateway, (&bucket, &reader), (&described, &properties));
     answer.body(body::empty()).map_err(unanswerable)
 }
 

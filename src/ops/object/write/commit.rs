@@ -41,6 +41,7 @@ where
         if !lost {
             return Err(error.into());
         }
+        // On the heap: hardly any answer is lost.
         let now = Box::pin(store.properties(path, &unconditional)).await;
         match now {
             Ok(now) if ObjectFacts::read(&now).commit.as_ref() == Some(ours) => {
