@@ -36,7 +36,8 @@ fn main() -> ExitCode {
         Environment::new(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }));
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // What serves on other threads has runtimes of its own: `server/threads.rs`.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(commands::run(arguments, environment)),
         Err(error) => {
             complain(format!("bluebucket: no runtime: {error}"));

@@ -166,7 +166,7 @@ impl Subject {
     ) -> Outcome<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = start.bluebucket(address);
-        command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        command.env("BLUEBUCKET_LIMITS_THREADS", threads.to_string());
         Self::started(name, At::new(address, None), &command, start).await
     }
 

@@ -168,7 +168,7 @@ impl BlobStore {
             call.header("x-ms-range", &range.text())?;
         }
         options.conditions.write(&mut call.headers)?;
-        let wide = options.wide.then(|| self.shared.clients.try_wide()).flatten();
+        let wide = options.wide.then(|| self.shared.transport.try_wide()).flatten();
         call.wide = wide.is_some();
         let (answer, body) = self.open(call).await?.into_parts();
         let range = headers::content_range(&answer.headers)

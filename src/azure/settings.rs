@@ -22,7 +22,7 @@ pub struct WireSettings {
     pub idle_deadline: Duration,
     /// How long an unused connection is kept; Azure closes them after some minutes.
     pub pool_idle: Duration,
-    /// How many unused connections are kept.
+    /// How many unused connections are kept, by each thread.
     pub pool_size: usize,
     /// How often and when something is asked again.
     pub retry: RetrySettings,

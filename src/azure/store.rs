@@ -9,7 +9,7 @@ use super::credential::{Account, Credential};
 use super::endpoint::Endpoint;
 use super::retry::Budget;
 use super::settings::{Observer, WireSettings};
-use super::transport::{self, Clients};
+use super::transport::Transport;
 
 /// One storage account. A clone shares its connections, its credential and its retry budget.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) account: Account,
     pub(super) endpoint: Endpoint,
     pub(super) settings: WireSettings,
-    pub(super) clients: Clients,
+    pub(super) transport: Transport,
     pub(super) budget: Budget,
     /// When the token that was used last ends, in seconds since 1970.
     pub(super) token_until: AtomicI64,
@@ -64,13 +64,13 @@ impl BlobStore {
         if matches!(account.credential, Credential::Token(_)) && !endpoint.https && !plain_allowed {
             return Err(SetupError::new("an Entra token goes over https only"));
         }
-        let clients = transport::clients(&settings)?;
+        let transport = Transport::new(&settings)?;
         let budget = Budget::new(&settings.retry);
         let shared = Arc::new(Shared {
             account,
             endpoint,
             settings,
-            clients,
+            transport,
             budget,
             token_until: AtomicI64::new(0),
         });

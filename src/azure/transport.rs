@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use super::content::Sending;
+use super::per_runtime::PerRuntime;
 use super::proxied::Proxied;
 use super::settings::WireSettings;
 use super::store::SetupError;
@@ -49,7 +50,34 @@ pub(super) const WIDE_MAX: usize = 16;
 /// What sends requests and keeps connections.
 pub(super) type HttpClient = Client<Connector, Sending>;
 
-/// The clients of a store, each with connections of its own.
+/// The connections of a store. Each runtime has its own: a request and what it asks of Azure stay on one thread.
+pub(super) struct Transport {
+    clients: PerRuntime<Clients>,
+    /// Who may use a wide client.
+    wide_left: Arc<Semaphore>,
+}
+
+impl Transport {
+    /// That of a store. Nothing is connected yet.
+    pub(super) fn new(settings: &WireSettings) -> Result<Self, SetupError> {
+        let connector = connector(settings)?;
+        let builder = builder(settings);
+        let clients = PerRuntime::new(move || Clients::new(&builder, &connector));
+        Ok(Self { clients, wide_left: Arc::new(Semaphore::new(WIDE_MAX)) })
+    }
+
+    /// The clients of the runtime that this is called on.
+    pub(super) fn here(&self) -> Arc<Clients> {
+        self.clients.here()
+    }
+
+    /// The right to one wide answer, for as long as it is kept, if there is one left.
+    pub(super) fn try_wide(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.wide_left).try_acquire_owned().ok()
+    }
+}
+
+/// The clients of a runtime, each with connections of its own.
 pub(super) struct Clients {
     /// For all that is asked first.
     pub(super) usual: HttpClient,
@@ -57,24 +85,21 @@ pub(super) struct Clients {
     pub(super) roomy: HttpClient,
     /// For answers that are long, and whose client is not known to be slow.
     pub(super) wide: HttpClient,
-    /// Who may use it.
-    wide_left: Arc<Semaphore>,
 }
 
 impl Clients {
-    /// The right to one wide answer, for as long as it is kept, if there is one left.
-    pub(super) fn try_wide(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.wide_left).try_acquire_owned().ok()
+    fn new(builder: &legacy::Builder, connector: &Connector) -> Self {
+        let build = |change: fn(&mut legacy::Builder)| {
+            let mut builder = builder.clone();
+            change(&mut builder);
+            builder.build(connector.clone())
+        };
+        Self {
+            usual: build(|_| {}),
+            roomy: build(|builder| _ = builder.http1_max_headers(HEADERS_MAX)),
+            wide: build(|builder| _ = builder.http1_max_buf_size(WIDE_BYTES_MAX)),
+        }
     }
-}
-
-/// Those of a store.
-pub(super) fn clients(settings: &WireSettings) -> Result<Clients, SetupError> {
-    let connector = connector(settings)?;
-    let roomy = builder(settings).http1_max_headers(HEADERS_MAX).build(connector.clone());
-    let wide = builder(settings).http1_max_buf_size(WIDE_BYTES_MAX).build(connector.clone());
-    let wide_left = Arc::new(Semaphore::new(WIDE_MAX));
-    Ok(Clients { usual: builder(settings).build(connector), roomy, wide, wide_left })
 }
 
 /// A client with its own connections.

@@ -163,7 +163,7 @@ impl BlobStore {
         progress: &Arc<Progress>,
     ) -> Result<Response<Incoming>, BlobError> {
         let limit = self.answer_limit(call);
-        let clients = &self.shared.clients;
+        let clients = self.shared.transport.here();
         let answered = async {
             let client = if call.wide { &clients.wide } else { &clients.usual };
             match client.request(request).await {

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::server::connection::{self, Handler, Manner, Peer, Scheme};
 use crate::server::last_words;
+use crate::server::threads::{Placed, Threads};
 use crate::server::tls::{self, Tls};
 
 /// Out of file descriptors, for example: others must end first, and asking at once would only spin.
@@ -25,6 +26,7 @@ pub(super) struct Port {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Tls>,
     pub(super) max_connections: usize,
+    pub(super) threads: Arc<Threads>,
     pub(super) manner: Manner,
 }
 
@@ -61,12 +63,19 @@ pub(super) async fn accept<S: Handler>(port: Port, handler: S, tasks: TaskTracke
         };
         let task = Task { manner: Arc::clone(&manner), tls: port.tls.clone(), _permit: permit };
         let (handler, now) = (handler.clone(), end.now.clone());
-        tasks.spawn(async move {
+        let thread = port.threads.least();
+        let placed = thread.place(stream);
+        let serve = async move {
+            let (stream, _open) = match placed.and_then(Placed::arrive) {
+                Ok(arrived) => arrived,
+                Err(error) => return tracing::warn!(%error, "a connection was lost among threads"),
+            };
             tokio::select! {
                 () = task.run(stream, address, handler) => {}
                 () = now.cancelled() => {}
             }
-        });
+        };
+        tasks.spawn_on(serve, &thread.runtime);
     }
 }
 

@@ -36,6 +36,7 @@ pub mod status;
 pub mod stores;
 mod streams;
 pub mod telemetry;
+mod threads;
 pub mod tls;
 pub mod traces;
 pub mod wiring;
@@ -64,6 +65,7 @@ use crate::server::admin::Admin;
 use crate::server::config::Config;
 use crate::server::connection::Manner;
 use crate::server::listener::{End, Port};
+use crate::server::threads::Threads;
 use crate::server::tls::Tls;
 
 /// The admin port is for probers and one scraper.
@@ -78,6 +80,7 @@ pub struct Server {
     admin: TcpListener,
     s3_address: SocketAddr,
     admin_address: SocketAddr,
+    threads: Threads,
 }
 
 /// What the ports are served with.
@@ -94,11 +97,12 @@ pub struct Parts {
 }
 
 impl Server {
-    /// Takes both ports.
+    /// Takes both ports, and starts the threads that serve besides the one that this is called on.
     pub async fn bind(config: &Config) -> io::Result<Self> {
         let (s3, s3_address) = listener::bind(config.listen).await?;
         let (admin, admin_address) = listener::bind(config.admin_listen).await?;
-        Ok(Self { s3, admin, s3_address, admin_address })
+        let threads = Threads::start(config.limits.threads)?;
+        Ok(Self { s3, admin, s3_address, admin_address, threads })
     }
 
     /// Where the S3 port is.
@@ -124,10 +128,13 @@ impl Server {
             Manner { deadlines, metrics, drain, tasks, wide }
         };
 
+        // They serve until the end of this function.
+        let threads = Arc::new(self.threads);
         let s3 = Port {
             listener: self.s3,
             tls,
             max_connections: config.limits.max_connections,
+            threads: Arc::clone(&threads),
             manner: manner(admin.metrics.clone(), drain.clone(), connections.clone()),
         };
         listeners.spawn(listener::accept(s3, handler, connections.clone(), end.clone()));
@@ -138,6 +145,7 @@ impl Server {
             listener: self.admin,
             tls: None,
             max_connections: ADMIN_CONNECTIONS_MAX,
+            threads: Arc::new(Threads::here()),
             manner: manner(Metrics::new(), CancellationToken::new(), TaskTracker::new()),
         };
         let pages = admin::router(admin)

@@ -67,7 +67,7 @@ async fn start(deadlines: Deadlines, settings: &[(&'static str, &str)]) -> Shell
 }
 
 /// Answers with the length of the body, as far as that comes. `/slow` takes a second, `/large` says
-/// more than sockets hold.
+/// more than sockets hold, `/thread` which one serves it.
 async fn echo(request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
     let path = request.uri().path().to_owned();
     let length = request.into_body().collect().await.map_or(0, |body| body.to_bytes().len());
@@ -76,6 +76,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Body>, std::convert
     }
     Ok(Response::new(match path.as_str() {
         "/large" => Body::from(vec![b'x'; 64 * 1024 * 1024]),
+        "/thread" => Body::from(format!("{:?};", std::thread::current().id())),
         _ => Body::from(format!("length={length}")),
     }))
 }
@@ -438,4 +439,55 @@ async fn f37_not_ready_while_azure_does_not_answer() {
     );
     assert!(shell.admin("/live").await.contains("200 OK"));
     shell.end().await;
+}
+
+/// An open connection, and the thread that serves it.
+async fn served(shell: &Shell) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(shell.s3).await.unwrap();
+    let thread = thread_of(&mut stream).await;
+    (stream, thread)
+}
+
+async fn thread_of(stream: &mut TcpStream) -> String {
+    stream.write_all(NEXT.replace("/next", "/thread").as_bytes()).await.unwrap();
+    let answer = read_until(stream, ";").await;
+    answer.lines().last().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn connections_are_spread_over_the_threads_and_stay_where_they_are() {
+    let shell = start(quick(), &[("limits.threads", "3")]).await;
+    let (mut first, mut second, mut third) =
+        (served(&shell).await, served(&shell).await, served(&shell).await);
+    assert_ne!(first.1, second.1);
+    assert_ne!(first.1, third.1);
+    assert_ne!(second.1, third.1);
+    for (stream, thread) in [&mut third, &mut first, &mut second] {
+        assert_eq!(thread_of(stream).await, *thread);
+    }
+
+    // Room on a thread is taken first. That a client has gone is seen a moment later.
+    let (stream, thread) = second;
+    drop(stream);
+    let taken = async { while served(&shell).await.1 != thread {} };
+    timeout(LONG, taken).await.unwrap();
+    shell.end().await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_every_thread() {
+    let shell = start(quick(), &[("limits.threads", "3")]).await;
+    let mut open = [served(&shell).await.0, served(&shell).await.0, served(&shell).await.0];
+    for stream in &mut open {
+        let put = "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        stream.write_all(put.as_bytes()).await.unwrap();
+        read_until(stream, "100 Continue").await;
+    }
+    shell.shutdown.request();
+    for stream in &mut open {
+        stream.write_all(b"ab").await.unwrap();
+        let answer = read_to_end(stream).await;
+        assert!(answer.contains("length=2"), "{answer:?}");
+    }
+    timeout(LONG, shell.ended).await.unwrap().unwrap();
 }

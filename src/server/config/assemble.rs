@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use crate::azure;
@@ -127,6 +128,12 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
         max_in_flight.map(|all| all - all / 4)
     };
     let max_connections = settings.read("limits.max_connections", notes, count);
+    let threads = if settings.raw("limits.threads").is_some() {
+        settings.read("limits.threads", notes, count)
+    } else {
+        // Of a container's share of the cores as well.
+        Some(thread::available_parallelism().map_or(1, usize::from))
+    };
     let cache_ttl = settings.read("limits.cache_ttl", notes, values::duration);
     let mut time = |key| settings.read(key, notes, values::some_time);
     let header_timeout = time("limits.header_timeout");
@@ -138,6 +145,7 @@ fn limits(settings: &Merged, notes: &mut Notes) -> Option<Limits> {
         max_in_flight: max_in_flight?,
         max_in_flight_per_user: max_in_flight_per_user?,
         max_connections: max_connections?,
+        threads: threads?,
         cache_ttl: cache_ttl?,
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,

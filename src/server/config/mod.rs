@@ -150,6 +150,8 @@ pub struct Limits {
     pub max_in_flight_per_user: usize,
     /// Connections; above it 503 and close.
     pub max_connections: usize,
+    /// How many threads serve requests.
+    pub threads: usize,
     /// How long bucket facts and documents are believed.
     pub cache_ttl: Duration,
     /// For TLS's handshake, and for a whole head.

@@ -104,6 +104,7 @@ pub const SETTINGS: &[Setting] = &[
         "Requests of one user, strangers being one; three quarters of max_in_flight unless set",
     ),
     row("limits.max_connections", Kind::Number, Some("10000"), "Connections; above it 503"),
+    row("limits.threads", Kind::Number, None, "Threads that serve; one for each core unless set"),
     row("limits.cache_ttl", Kind::Text, Some("5s"), "How long bucket facts are believed"),
     row(
         "limits.header_timeout",
