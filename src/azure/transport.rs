@@ -89,15 +89,11 @@ pub(super) struct Clients {
 
 impl Clients {
     fn new(builder: &legacy::Builder, connector: &Connector) -> Self {
-        let build = |change: fn(&mut legacy::Builder)| {
-            let mut builder = builder.clone();
-            change(&mut builder);
-            builder.build(connector.clone())
-        };
+        let build = |builder: &legacy::Builder| builder.build(connector.clone());
         Self {
-            usual: build(|_| {}),
-            roomy: build(|builder| _ = builder.http1_max_headers(HEADERS_MAX)),
-            wide: build(|builder| _ = builder.http1_max_buf_size(WIDE_BYTES_MAX)),
+            usual: build(builder),
+            roomy: build(builder.clone().http1_max_headers(HEADERS_MAX)),
+            wide: build(builder.clone().http1_max_buf_size(WIDE_BYTES_MAX)),
         }
     }
 }
