@@ -29,9 +29,9 @@ ENTRYPOINT ["node", "node_modules/azurite/dist/src/blob/main.js", "--blobHost", 
     "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
 
 FROM rust:${RUST_VERSION}-slim-bookworm AS build
-# musl, so that the binary is static, names are resolved in it too, and the image needs no libc.
+# musl, so that the binary is static, names are resolved in it too, and the image needs no libc; make for jemalloc.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates musl-tools \
+    && apt-get install --yes --no-install-recommends ca-certificates make musl-tools \
     && rm -rf /var/lib/apt/lists/* \
     && rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /source
@@ -39,6 +39,7 @@ ARG GUIDED=yes
 RUN test "${GUIDED}" = no || rustup component add llvm-tools
 # Built once, the dependencies come first, in a layer that a change of ours leaves alone.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 # Of the members of the workspace that are not built here only the manifests are read.
 COPY md5-lanes/Cargo.toml md5-lanes/
 COPY md5-lanes/src md5-lanes/src
